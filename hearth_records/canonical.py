@@ -1,0 +1,494 @@
+"""The typed door: bytes to structs and back, and the frame and lines of a file (FORMAT §1, §6, §7).
+
+    {"format":"hearth-record/1","events":[\\n
+    {…event 0…}\\n
+    ,{…event 1…}\\n
+    ],"disclosures":[…],"seal":{…}}\\n
+
+A line is decoded typed first, for speed, and is good when encoding the result gives the same bytes; only when that
+fails is it taken apart slowly, to say which rule of which check it breaks, as if in order: canonical, then shape.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, TypeVar
+
+import msgspec
+
+from hearth_records import profile
+from hearth_records.errors import FormatError
+from hearth_records.model import (
+    FORMAT,
+    AnyEvent,
+    Closing,
+    Event,
+    ExecutionRecord,
+    ExecutionStarted,
+    Plan,
+    PlanDocument,
+    ScalarError,
+    Statement,
+    are_digests,
+    are_timestamps,
+    check_digest,
+    check_timestamp,
+)
+from hearth_records.profile import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = [
+    "OPENING",
+    "LineKind",
+    "LineSource",
+    "decode_closing",
+    "decode_document",
+    "decode_event",
+    "decode_events",
+    "decode_plan",
+    "decode_record",
+    "encode_closing",
+    "encode_event",
+    "encode_file",
+    "encode_statement",
+    "read_lines",
+    "reframe",
+]
+
+OPENING: Final = b'{"format":"hearth-record/1","events":[\n'
+MAX_STATEMENT: Final = 4096
+"""Bytes of the statement, so that a KMS or an HSM can sign it (FORMAT §5)."""
+
+_LINE_BREAK: Final = ord("\n")
+_COMMA: Final = ord(",")
+_BRACKET: Final = ord("]")
+_AROUND: Final = len(",\n") + 1
+"""What stands around an event in its line, and one byte more to see that a line is too long."""
+_BATCH: Final = 64 * 1024
+"""Bytes of events that are decoded in one go."""
+_STREAM_CHUNK: Final = 1024 * 1024
+_event_decoder: Final[msgspec.json.Decoder[AnyEvent]] = msgspec.json.Decoder(AnyEvent)
+_decode_any_closing: Callable[[bytes], Closing] = msgspec.json.Decoder(Closing).decode
+_encode = profile.encode
+
+_T = TypeVar("_T")
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the canonical bytes of an event."""
+    return profile.encode(event)
+
+
+def decode_event(data: bytes, position: int = 0, limits: Limits = DEFAULT_LIMITS) -> AnyEvent:
+    """Return the event whose canonical bytes are `data`; `position` is its place in the record, from 0.
+
+    Raises:
+        FormatError: `check` is "canonical" or "shape", `pointer` is the place in the record document.
+
+    """
+    if len(data) > (limits.first_event if position == 0 else limits.event):
+        _too_large(position, limits)
+    try:
+        return _decode_lines([data]).events[0]
+    except _DOUBT:
+        _explain(data, _event_decoder.decode, f"/events/{position}", position)
+
+
+class DecodedEvents(NamedTuple):
+    """Events of successive lines, and whether any of them holds digests of disclosures."""
+
+    events: list[AnyEvent]
+    hold_digests: bool
+
+
+def decode_events(lines: list[bytes], position: int = 0, limits: Limits = DEFAULT_LIMITS) -> DecodedEvents:
+    """Return the events of several lines, as `decode_event` would one by one, but faster. Raises `FormatError` as it does."""
+    if max(map(len, lines)) <= limits.event or (position == 0 and len(lines) == 1):
+        try:
+            return _decode_lines(lines)
+        except _DOUBT:
+            pass  # which line it is, and why, is found out below
+    events = [decode_event(line, position + index, limits) for index, line in enumerate(lines)]
+    return DecodedEvents(events, hold_digests=True)
+
+
+_DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)
+
+
+def _decode_lines(lines: list[bytes]) -> DecodedEvents:
+    """Return the events in `lines` when all is well; raises one of `_DOUBT` when a closer look is needed.
+
+    Canonical bytes hold no line break, so that equal bytes mean equal lines.
+    """
+    joined = b"\n".join(lines) + b"\n"
+    events = _event_decoder.decode_lines(joined)
+    if profile.encode_lines(events) != joined:
+        raise ValueError
+    if not are_timestamps([event.timestamp for event in events]):
+        raise ValueError
+    if not are_digests([event.previous_event_hash for event in events if event.previous_event_hash is not None]):
+        raise ValueError
+    details = b"\n".join([bytes(event.details_json) for event in events])
+    hold_digests = b'"_sd"' in details
+    profile.check_objects(details, depth=1)
+    if hold_digests or b'"..."' in details:
+        for event in events:
+            check_details(event.details)
+    return DecodedEvents(events, hold_digests)
+
+
+def _too_large(position: int, limits: Limits) -> NoReturn:
+    limit = limits.first_event if position == 0 else limits.event
+    raise FormatError(
+        f"an event here has at most {limit} bytes", code="too-large", seq=position, pointer=f"/events/{position}"
+    )
+
+
+def check_details(details: object) -> None:
+    """Raise `FormatError` unless `details` is an object that keeps the reserved names (FORMAT §1, §6)."""
+    if not isinstance(details, dict):
+        raise FormatError("details is an object", check="shape", code="type", pointer="/details")
+    for name, member in details.items():
+        if name == "_sd":
+            _check_digest_list(member)
+        else:
+            _check_reserved(name, member, "/details")
+
+
+def _check_reserved(name: str, member: object, pointer: str) -> None:
+    place = profile.pointer_join(pointer, name)
+    if name in profile.RESERVED_NAMES:
+        raise FormatError("a reserved name stands in details", check="shape", code="reserved-name", pointer=place)
+    _check_names(member, place)
+
+
+def _check_names(value: object, pointer: str) -> None:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _check_reserved(name, member, pointer)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_names(item, f"{pointer}/{index}")
+
+
+_is_sd_digest = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]").fullmatch
+"""Unpadded base64url of 32 bytes: the last character holds four bits, its two pad bits are zero."""
+
+
+def _check_digest_list(value: object) -> None:
+    good = (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, str) and _is_sd_digest(item) for item in value)
+        and all(a < b for a, b in zip(value, value[1:], strict=False))
+    )
+    if not good:
+        raise FormatError(
+            "_sd is a sorted, non-empty list of base64url SHA-256 digests",
+            check="shape",
+            code="disclosure-digests",
+            pointer="/details/_sd",
+        )
+
+
+def _explain(
+    data: bytes, decode: Callable[[bytes], object], base: str, seq: int | None, depth: int = 0
+) -> NoReturn:
+    """Raise the `FormatError` that says why a line is not good: the untyped rules first, then the typed ones."""
+    try:
+        value = profile.decode(data, depth=depth)
+        _check_shape(data, value, decode)
+    except FormatError as error:
+        error.pointer = base + (error.pointer or "")
+        error.seq = seq
+        raise error from None
+    # Both doors say that it is good and yet it was refused: a fault of this library, never a pass.
+    raise FormatError("not accepted, for a reason that is not known", check="shape", code="shape", seq=seq, pointer=base)
+
+
+def _check_shape(data: bytes, value: profile.JSONValue, decode: Callable[[bytes], object]) -> None:
+    try:
+        struct = decode(data)
+    except msgspec.ValidationError as error:
+        raise _shape_error(error) from None
+    written = profile.decode_lenient(_encode(struct))
+    if (missing := profile.first_difference(value, written)) is not None:
+        raise FormatError("a member is missing: absent values are null", check="shape", code="missing", pointer=missing)
+    if isinstance(struct, Event):
+        check_details(value["details"])
+        try:
+            check_timestamp("timestamp", struct.timestamp)
+            check_digest("previous_event_hash", struct.previous_event_hash)
+        except ScalarError as error:
+            raise FormatError(str(error), check="shape", code=error.code, pointer=f"/{error.member}") from None
+
+
+def _shape_error(error: msgspec.ValidationError) -> FormatError:
+    """Translate what msgspec says: `Expected `int`, got `str` - at `$.plan.steps[0].step_index``."""
+    message, _, path = str(error).partition(" - at `$")
+    pointer = _pointer(path.removesuffix("`"))
+    cause = error.__cause__
+    if isinstance(cause, ScalarError):
+        return FormatError(message, check="shape", code=cause.code, pointer=f"{pointer}/{cause.member}")
+    if (name := re.match(r"Object (contains unknown|missing required) field `(.*)`", message, re.DOTALL)) is not None:
+        pointer = profile.pointer_join(pointer, name[2])
+        code, text = ("unknown", "a member is not known") if name[1] == "contains unknown" else ("missing", "a member is missing")
+        return FormatError(text, check="shape", code=code, pointer=pointer)
+    code = {"Inv": "value", "Exp": "type"}.get(message[:3], "shape")
+    return FormatError(message[:1].lower() + message[1:].replace("`", '"'), check="shape", code=code, pointer=pointer)
+
+
+def _pointer(path: str) -> str:
+    """Translate `.plan.steps[0]` to `/plan/steps/0`; `[...]` (some member of an object) ends it."""
+    path = path.partition("[...]")[0]
+    return "".join(f"/{part}" for part in re.findall(r"[^.\[\]]+", path))
+
+
+# --- the closing line ------------------------------------------------------------------------------------------------
+
+
+def encode_statement(statement: Statement) -> bytes:
+    """Return the canonical bytes of a statement: what DSSE calls the body.
+
+    Raises:
+        FormatError: it is longer than 4,096 bytes.
+
+    """
+    body = profile.encode(statement)
+    if len(body) > MAX_STATEMENT:
+        raise FormatError(
+            f"a statement has at most {MAX_STATEMENT} bytes",
+            check="shape",
+            code="statement-too-large",
+            pointer="/seal/statement",
+            actual=len(body),
+        )
+    return body
+
+
+def encode_closing(closing: Closing) -> bytes:
+    """Return the closing line with its line break."""
+    return b"]," + profile.encode(closing)[1:] + b"\n"
+
+
+def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS) -> Closing:
+    """Return what a closing line, without its line break, says.
+
+    Raises:
+        FormatError: `check` is "canonical" or "shape", `pointer` is the place in the record document.
+
+    """
+    if len(line) > limits.closing:
+        raise FormatError(f"the closing line has at most {limits.closing} bytes", code="too-large")
+    if not line.startswith(b"],"):
+        raise FormatError('the closing line begins with "],"', code="frame")
+    data = b"{" + line[2:]
+    try:
+        closing = _decode_any_closing(data)
+        if _encode(closing) == data:
+            encode_statement(closing.seal.statement)
+            return closing
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        pass  # which rule it breaks is found out below
+    _explain(data, _decode_any_closing, "", None, depth=-1)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+class LineKind(enum.Enum):
+    """What lines of a file hold: events, what closes the record, or a tail that was cut."""
+
+    EVENTS = 1
+    CLOSING = 2
+    TORN = 3
+
+
+class LineSource(Protocol):
+    """Anything that is read line by line."""
+
+    def readline(self, size: int, /) -> bytes:
+        """Return the next line with its line break, at most `size` bytes of it, nothing at the end."""
+
+
+def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[LineKind, list[bytes]]]:
+    """Yield the lines of a file after its opening line, without comma and line break, in constant memory.
+
+    Events come in batches, the closing line or a torn tail alone. Covers the frame of FORMAT §6 and §7.
+
+    Raises:
+        FormatError: `check` is "canonical"; "shape" for a version that is not supported.
+
+    """
+    _check_opening(stream.readline(len(OPENING)))
+    readline, longest = stream.readline, limits.first_event + _AROUND
+    position = size = 0
+    batch: list[bytes] = []
+    while (line := readline(longest)) and line[0] != _BRACKET and line[-1] == _LINE_BREAK:
+        if position == 0:
+            batch.append(line[:-1])
+            longest = limits.event + _AROUND
+        elif line[0] == _COMMA:
+            batch.append(line[1:-1])
+        else:
+            raise FormatError(
+                "an event's line begins with a comma, but for the first", code="frame", seq=position, pointer=f"/events/{position}"
+            )
+        position += 1
+        size += len(line)
+        if size > _BATCH:
+            yield LineKind.EVENTS, batch
+            batch, size = [], 0
+    if batch:
+        yield LineKind.EVENTS, batch
+    if line[:1] == b"]":
+        yield _read_closing(line, stream, limits, position)
+    elif line:
+        if readline(1):
+            _too_large(position, limits)
+        yield LineKind.TORN, [line]
+
+
+def _read_closing(line: bytes, stream: LineSource, limits: Limits, position: int) -> tuple[LineKind, list[bytes]]:
+    parts = [line]
+    size = len(line)
+    while not parts[-1].endswith(b"\n") and size <= limits.closing and (more := stream.readline(_STREAM_CHUNK)):
+        parts.append(more)
+        size += len(more)
+    line = b"".join(parts)
+    data = line.removesuffix(b"\n")
+    if len(data) > limits.closing:
+        raise FormatError(f"the closing line has at most {limits.closing} bytes", code="too-large")
+    if data is line:
+        if _is_closing(line, limits):
+            raise FormatError("the last line lacks its line break: one byte is missing", code="frame")
+        return LineKind.TORN, [line]
+    if stream.readline(1):
+        raise FormatError("something stands after the closing line", code="frame")
+    if position == 0:
+        raise FormatError("a record has at least one event", code="frame")
+    return LineKind.CLOSING, [data]
+
+
+def _is_closing(line: bytes, limits: Limits) -> bool:
+    try:
+        decode_closing(line, limits)
+    except FormatError:
+        return False
+    return True
+
+
+_version = re.compile(rb'\{"format":"(hearth-record/[1-9][0-9]{0,8})"')
+
+
+def _check_opening(line: bytes) -> None:
+    if line == OPENING:
+        return
+    if not line:
+        raise FormatError("the file is empty", code="empty")
+    check_version(line)
+    if OPENING.startswith(line):
+        raise FormatError("the file was cut inside its opening line", code="frame")
+    raise FormatError(f"the file does not begin with the opening line of {FORMAT}", code="frame")
+
+
+def check_version(data: bytes) -> None:
+    """Raise `FormatError` when `data` begins as a record of a version that is not supported (FORMAT §8, `shape`)."""
+    if (found := _version.match(data)) is not None and found[1].decode() != FORMAT:
+        unsupported_version(found[1].decode())
+
+
+def unsupported_version(version: str) -> NoReturn:
+    """Raise the `FormatError` that names a version which this release does not read."""
+    raise FormatError(
+        "the format version is not supported",
+        check="shape",
+        code="unsupported-version",
+        pointer="/format",
+        expected=FORMAT,
+        actual=version,
+        hint="a later release may read it",
+    )
+
+
+def encode_file(events: Sequence[bytes], closing: Closing) -> bytes:
+    """Return the bytes of a record file from the canonical bytes of its events and its closing line."""
+    return b"".join((OPENING, b"\n,".join(events), b"\n", encode_closing(closing)))
+
+
+def reframe(data: bytes) -> bytes:
+    """Return a re-formatted record in its frame (FORMAT §6); a file that is in its frame comes back as it is.
+
+    Raises:
+        FormatError: it is no JSON object of `format`, `events` and, when it is sealed, `disclosures` and `seal`.
+
+    """
+    if data.startswith(OPENING):
+        return data
+    check_version(data)
+    value = profile.decode_lenient(data, what="record", check="canonical", depth=-2)
+    if not isinstance(value, dict):
+        raise FormatError("a record is a JSON object", code="frame")
+    version = value.get("format")
+    if isinstance(version, str) and version != FORMAT and re.fullmatch(r"hearth-record/[1-9][0-9]{0,8}", version):
+        unsupported_version(version)
+    events = value.get("events")
+    if version != FORMAT or not isinstance(events, list) or not events or value.keys() != {"format", "events", "disclosures", "seal"}:
+        raise FormatError(
+            f"not a sealed record of {FORMAT}: its members are format, events, disclosures, seal", code="frame"
+        )
+    closing = profile.encode({"disclosures": value["disclosures"], "seal": value["seal"]})
+    lines = b"\n,".join(profile.encode(event) for event in events)
+    return b"".join((OPENING, lines, b"\n],", closing[1:], b"\n"))
+
+
+def decode_record(data: bytes, limits: Limits = DEFAULT_LIMITS) -> ExecutionRecord:
+    """Return the record in a file's bytes, sealed or not, **without verifying it**: for looking, not for judging.
+
+    Raises:
+        FormatError: it is not canonical, not of the right shape, or has no first event.
+
+    """
+    events: list[AnyEvent] = []
+    for kind, lines in read_lines(io.BytesIO(data), limits):
+        if kind is LineKind.EVENTS:
+            events += decode_events(lines, len(events), limits).events
+    if not events or not isinstance(events[0], ExecutionStarted):
+        raise FormatError("a record begins with execution_started", check="shape", code="no-start", seq=0)
+    return ExecutionRecord(tuple(events))
+
+
+# --- documents that people write --------------------------------------------------------------------------------------
+
+
+def decode_document(data: bytes, kind: type[_T], *, what: str) -> _T:
+    """Return the struct in a JSON document that a person wrote: white space and order are free, nothing else is.
+
+    Raises:
+        FormatError: `check` is "shape", `pointer` is the place in the document.
+
+    """
+    value = profile.decode_lenient(data, what=what)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _shape_error(error) from None
+
+
+def decode_plan(data: bytes) -> Plan:
+    """Return the plan in a plan file's bytes (`hearth-plan/1`), with their SHA-256. Raises `FormatError`."""
+    document = decode_document(data, PlanDocument, what="plan")
+    return Plan(
+        plan_id=document.plan_id,
+        sha256=profile.sha256_hex(data),
+        steps=document.steps,
+        declared_side_effects=document.declared_side_effects,
+        rollback_hints=document.rollback_hints,
+    )

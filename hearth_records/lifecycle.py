@@ -1,0 +1,222 @@
+"""Which event may follow which (FORMAT §3, *Lifecycle*): the one place, asked when recording and when verifying.
+
+    execution_started, then steps, effects and snapshots, then execution_finished
+
+Steps start in the order of their index, once each, one at a time. After a failed step only `cleanup` steps start.
+After an escalated snapshot no step starts, and the only end is `incomplete`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from typing import NoReturn, TypeVar
+
+from hearth_records.errors import LifecycleError
+from hearth_records.model import (
+    BoundaryState,
+    Event,
+    ExecutionFinished,
+    ExecutionStarted,
+    SecurityObserved,
+    SecuritySnapshot,
+    SecurityState,
+    SideEffectObserved,
+    StepEvent,
+    StepFailed,
+    StepPhase,
+    StepStarted,
+)
+
+__all__ = ["LifecycleState", "Warned", "check_lifecycle", "is_escalated", "is_worse"]
+
+
+def is_escalated(start: SecuritySnapshot, now: SecuritySnapshot) -> bool:
+    """Whether either state is worse than at the start, or became `UNKNOWN`."""
+    return is_worse(start.security_state, now.security_state) or is_worse(start.boundary_state, now.boundary_state)
+
+
+_State = TypeVar("_State", SecurityState, BoundaryState)
+
+
+def is_worse(start: _State, now: _State) -> bool:
+    """Whether a state is worse than another, or became `UNKNOWN`. From `UNKNOWN`, only the best one is no worse."""
+    if start is now:
+        return False
+    ranks = list(type(start))
+    return now is not ranks[0] if start == "UNKNOWN" else ranks.index(now) > ranks.index(start)
+
+
+class Warned:
+    """A finding that is no error: how often it was made, and at which event first."""
+
+    __slots__ = ("code", "count", "reason", "seq")
+
+    def __init__(self, code: str, reason: str, seq: int | None) -> None:
+        self.code = code
+        self.reason = reason
+        self.seq = seq
+        self.count = 0
+
+
+class _Indexes:
+    """The indexes of started steps, which increase: as runs, so that a long execution takes no memory."""
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self) -> None:
+        self._starts = array("q")
+        self._ends = array("q")
+
+    def add(self, index: int) -> None:
+        if self._ends and self._ends[-1] == index - 1:
+            self._ends[-1] = index
+        else:
+            self._starts.append(index)
+            self._ends.append(index)
+
+    def __contains__(self, index: int) -> bool:
+        run = bisect_right(self._starts, index) - 1
+        return run >= 0 and index <= self._ends[run]
+
+
+class LifecycleState:
+    """Where an execution stands after the events that were applied.
+
+    `check` asks whether an event may come next and changes nothing; `apply` takes one that may.
+    """
+
+    __slots__ = (
+        "_planned",
+        "_started",
+        "escalated",
+        "finished",
+        "last_step_index",
+        "last_timestamp",
+        "length",
+        "open_step",
+        "start",
+        "step_failed",
+        "warnings",
+    )
+
+    def __init__(self) -> None:
+        self.start: ExecutionStarted | None = None
+        self.finished: ExecutionFinished | None = None
+        self.open_step: StepStarted | None = None
+        self.last_step_index = -1
+        self.last_timestamp = ""
+        self.step_failed = False
+        self.escalated = False
+        self.length = 0
+        self.warnings: dict[str, Warned] = {}
+        self._started = _Indexes()
+        self._planned: frozenset[int] = frozenset()
+
+    # Every event passes here twice, so that its type is compared and not looked up along its bases.
+
+    def check(self, event: Event) -> None:
+        """Raise `LifecycleError` unless `event` may come next."""
+        if self.finished is not None:
+            self._fail("finished", "nothing follows execution_finished")
+        if self.start is None:
+            if type(event) is not ExecutionStarted:
+                self._fail("not-started", "the first event is execution_started")
+        elif type(event) is StepStarted:
+            self._check_start(event)
+        elif isinstance(event, StepEvent):
+            self._check_end(event)
+        elif type(event) is SideEffectObserved:
+            if event.step_index is not None and event.step_index not in self._started:
+                self._fail("effect-step", f"an effect names a step that has started, not {event.step_index}")
+        elif type(event) is ExecutionFinished:
+            self._check_finish(event)
+        elif type(event) is ExecutionStarted:
+            self._fail("started-twice", "execution_started stands once")
+
+    def apply(self, event: Event) -> None:
+        """Take `event`, which `check` let pass."""
+        if type(event) is StepStarted:
+            self._start_step(event)
+        elif isinstance(event, StepEvent):
+            self.open_step = None
+            if type(event) is StepFailed:
+                self.step_failed = True
+        elif type(event) is SecurityObserved:
+            self._see(event.security_snapshot)
+        elif type(event) is ExecutionStarted:
+            self.start = event
+            self._planned = frozenset(step.step_index for step in event.plan.steps)
+        elif type(event) is ExecutionFinished:
+            self._see(event.security_snapshot)
+            self.finished = event
+            if any(index not in self._started for index in self._planned):
+                self._warn("planned-step-not-run", "steps of the plan that never ran")
+        timestamp = event.timestamp
+        if timestamp < self.last_timestamp:
+            self._warn("time-went-back", "timestamps earlier than their predecessor's")
+        self.last_timestamp = timestamp
+        self.length += 1
+
+    def _start_step(self, event: StepStarted) -> None:
+        index = event.step_index
+        self.open_step = event
+        self.last_step_index = index
+        self._started.add(index)
+        if self._planned and event.phase is StepPhase.PLAN and index not in self._planned:
+            self._warn("unplanned-step", "steps that the plan does not name")
+
+    def has_started(self, step_index: int) -> bool:
+        """Whether step `step_index` was started."""
+        return step_index in self._started
+
+    def _see(self, snapshot: SecuritySnapshot) -> None:
+        if self.start is not None and is_escalated(self.start.security_snapshot, snapshot):
+            self.escalated = True
+
+    def _check_start(self, event: StepEvent) -> None:
+        if self.escalated:
+            self._fail("escalated", "no step starts after a security escalation")
+        if self.open_step is not None:
+            self._fail("step-open", f"one step is open at a time, and step {self.open_step.step_index} is")
+        if event.step_index <= self.last_step_index:
+            self._fail(
+                "step-order", f"steps start in the order of their index, once each: after {self.last_step_index} comes a higher one, not {event.step_index}"
+            )
+        if self.step_failed and event.phase is not StepPhase.CLEANUP:
+            self._fail("after-failure", "after a failed step only cleanup steps start")
+
+    def _check_end(self, event: StepEvent) -> None:
+        step = self.open_step
+        if step is None:
+            self._fail("no-step-open", f"step {event.step_index} is not open")
+        elif (
+            step.step_index != event.step_index or step.step_name != event.step_name or step.phase is not event.phase
+        ):
+            self._fail("other-step", f"the open step is {step.step_index}, and it ends under the name and phase it started with")
+
+    def _check_finish(self, event: ExecutionFinished) -> None:
+        if event.status == "completed" and self.open_step is not None:
+            self._fail("step-open", f"step {self.open_step.step_index} is open, so the execution is not completed")
+        if event.status == "completed" and self.step_failed:
+            self._fail("step-failed", "a step failed, so the execution is not completed")
+        if event.status != "incomplete" and (
+            self.escalated or (self.start is not None and is_escalated(self.start.security_snapshot, event.security_snapshot))
+        ):
+            self._fail("escalated", "after a security escalation the only status is incomplete")
+
+    def _warn(self, code: str, reason: str) -> None:
+        warned = self.warnings.setdefault(code, Warned(code, reason, self.length))
+        warned.count += 1
+
+    def _fail(self, code: str, reason: str) -> NoReturn:
+        raise LifecycleError(reason, code=code, seq=self.length, pointer=f"/events/{self.length}")
+
+
+def check_lifecycle(events: tuple[Event, ...]) -> LifecycleState:
+    """Return where an execution stands after `events`. Raises `LifecycleError` at the first that may not come."""
+    state = LifecycleState()
+    for event in events:
+        state.check(event)
+        state.apply(event)
+    return state

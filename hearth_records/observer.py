@@ -1,0 +1,550 @@
+"""`ExecutionObserver`: turns what happens into events, and seals the completed record.
+
+The observer records and never acts. It asks the kernel for its state when a step starts and when the execution ends,
+and nothing else of the world. It is used from one thread.
+
+Fail-closed: once the kernel has escalated, starting a step and any other end than
+`mark_incomplete_security_escalation` record what was seen and raise `SecurityEscalationError`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar
+
+from msgspec import Raw
+
+from hearth_records import canonical, recordable
+from hearth_records._version import __version__
+from hearth_records.errors import (
+    HearthRecordsError,
+    LifecycleError,
+    RecordingError,
+    SecurityEscalationError,
+    quote,
+)
+from hearth_records.lifecycle import LifecycleState, is_escalated
+from hearth_records.model import (
+    FORMAT,
+    Event,
+    ExecutionFinished,
+    ExecutionRecord,
+    ExecutionStarted,
+    IncompleteCause,
+    LiveModeState,
+    Origin,
+    Plan,
+    ScalarError,
+    SealedRecord,
+    SecurityObserved,
+    SecuritySnapshot,
+    SideEffectCategory,
+    SideEffectObserved,
+    StepCompleted,
+    StepFailed,
+    StepPhase,
+    StepStarted,
+    format_timestamp,
+    system_clock,
+)
+from hearth_records.profile import DEFAULT_LIMITS, MAX_INTEGER, sha256_hex
+from hearth_records.seal import check_sealed, make_closing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+
+    from hearth_records.kernel import SecurityKernel
+    from hearth_records.keys import Signer
+    from hearth_records.model import Actor, Approval, Closing, Link, Series
+    from hearth_records.recordable import OnUnrecordable
+
+__all__ = ["ExecutionObserver", "ObservedStep"]
+
+SOFTWARE: Final = f"hearth-records/{__version__}"
+
+
+class EventSink(Protocol):
+    """Where an observer's events go: memory, or a journal."""
+
+    def append(self, line: bytes, *, boundary: bool) -> None:
+        """Take an event's canonical bytes; at a `boundary` everything so far is durable when this returns."""
+
+    def read(self) -> Sequence[bytes]:
+        """Return the canonical bytes of all events so far."""
+
+    def seal(self, closing: Closing, signers: Sequence[Signer]) -> SealedRecord:
+        """Close the record and return it sealed and verified."""
+
+
+class MemorySink:
+    """Keeps events in memory; they end with the process."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def append(self, line: bytes, *, boundary: bool) -> None:  # noqa: ARG002 - memory is never durable
+        """Keep an event."""
+        self._lines.append(line)
+
+    def read(self) -> Sequence[bytes]:
+        """Return the events so far."""
+        return self._lines
+
+    def seal(self, closing: Closing, signers: Sequence[Signer]) -> SealedRecord:
+        """Return the sealed record."""
+        return check_sealed(canonical.encode_file(self._lines, closing), signers)
+
+
+class ExecutionObserver:
+    """Records one execution, from its construction to one of the `mark_…` calls.
+
+    Args:
+        execution_id: an identifier (FORMAT §2); it becomes the file's name.
+        plan: a `Plan`, or just a plan's id. The plan and its hints are recorded now, before anything runs.
+        kernel: anything with `get_security_state()` and `get_boundary_state()`.
+        live_mode_state: "LIVE" or "DRY_RUN".
+        actor: who or what runs the execution.
+        approvals: who agreed to it.
+        reason: why it runs.
+        change_ref: the change or ticket it belongs to.
+        links: other executions that it refers to.
+        series: its place in a series of executions.
+        origin: host and software; the machine's node name and this library without it.
+        details: whatever else is worth recording about the start.
+        clock: returns the present time as an aware datetime.
+        on_unrecordable: "mark" what cannot be recorded in its place, or "raise" a `RecordingError` that names it.
+
+    Raises:
+        RecordingError: an argument cannot be recorded; nothing was recorded then.
+
+    Only misuse and escalation raise while recording. Whatever `details` holds is copied and recorded, or marked in its
+    place; a kernel that fails counts as `UNKNOWN`; a clock that fails repeats its last time.
+
+    """
+
+    def __init__(
+        self,
+        execution_id: str,
+        plan: Plan | str,
+        kernel: SecurityKernel,
+        *,
+        live_mode_state: LiveModeState | str = LiveModeState.LIVE,
+        actor: Actor | None = None,
+        approvals: Iterable[Approval] = (),
+        reason: str = "",
+        change_ref: str | None = None,
+        links: Iterable[Link] = (),
+        series: Series | None = None,
+        origin: Origin | None = None,
+        details: Mapping[str, Any] | None = None,
+        clock: Callable[[], datetime] = system_clock,
+        on_unrecordable: OnUnrecordable = "mark",
+    ) -> None:
+        self._kernel = kernel
+        self._clock = clock
+        self._on_unrecordable: OnUnrecordable = on_unrecordable
+        self._sink: EventSink = MemorySink()
+        self._lifecycle = LifecycleState()
+        self._head: str | None = None
+        self._last_time = ""
+        try:
+            self._last_time = format_timestamp(clock())
+            self._record(
+                ExecutionStarted,
+                details,
+                boundary=True,
+                format=FORMAT,
+                execution_id=execution_id,
+                plan=plan if isinstance(plan, Plan) else Plan(plan_id=plan),
+                live_mode_state=LiveModeState(live_mode_state),
+                actor=actor,
+                approvals=tuple(approvals),
+                reason=recordable.to_text(reason),
+                change_ref=None if change_ref is None else recordable.to_text(change_ref),
+                links=tuple(links),
+                series=series,
+                origin=origin or Origin(host=os.uname().nodename, software=SOFTWARE),
+                security_snapshot=SecuritySnapshot.from_kernel(kernel, "Pre-execution"),
+            )
+        except HearthRecordsError as error:
+            raise RecordingError(error.reason, code=error.code, pointer=error.pointer, actual=error.actual, expected=error.expected) from error
+        except ScalarError as error:
+            raise RecordingError(str(error), code=error.code, pointer=f"/{error.member}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise RecordingError(f"the execution cannot be recorded: {quote(str(error))}", code="argument") from error
+
+    # -- steps ----------------------------------------------------------------------------------------------------------
+
+    def record_step_started(
+        self,
+        step_index: int,
+        step_name: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        phase: StepPhase | str = StepPhase.PLAN,
+    ) -> None:
+        """Record that a step is about to run.
+
+        Args:
+            step_index: higher than that of every step before; steps do not start twice.
+            step_name: what it is called.
+            details: whatever else is worth recording; copied.
+            phase: "plan", or "cleanup", the only one that starts after a failure.
+
+        Raises:
+            SecurityEscalationError: the kernel has escalated; what was seen is recorded, the step must not run.
+            RecordingError: a step is open, the index was used, the record has ended, or an argument is of no use.
+
+        """
+        step = self._step_members(step_index, step_name, phase)
+        snapshot = SecuritySnapshot.from_kernel(self._kernel, f"Before step {step_index}")
+        if self._is_escalated(snapshot):
+            self._refuse(snapshot, {"call": "record_step_started", **step, "details": details})
+        self._record(StepStarted, details, boundary=True, error_message=None, **step)
+
+    def record_step_completed(
+        self,
+        step_index: int,
+        step_name: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        phase: StepPhase | str | None = None,
+    ) -> None:
+        """Record that the open step did what it should. Raises `RecordingError` when it is not the open step."""
+        step = self._step_members(step_index, step_name, self._open_phase(phase))
+        self._record(StepCompleted, details, boundary=True, error_message=None, **step)
+
+    def record_step_failed(
+        self,
+        step_index: int,
+        step_name: str,
+        error_message: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        phase: StepPhase | str | None = None,
+    ) -> None:
+        """Record that the open step failed, and why.
+
+        Raises:
+            RecordingError: another step is open, or this one has ended.
+
+        """
+        step = self._step_members(step_index, step_name, self._open_phase(phase))
+        message = recordable.to_text(error_message, empty="(no message)")
+        self._record(StepFailed, details, boundary=True, error_message=message, **step)
+
+    def step(
+        self,
+        step_index: int,
+        step_name: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        phase: StepPhase | str = StepPhase.PLAN,
+    ) -> ObservedStep:
+        """Return a context manager that records a step's start and end; an exception is recorded and goes on.
+
+        Example:
+            with observer.step(0, "Deploy") as step:
+                step.record_side_effect("network", "told the load balancer", True)
+
+        """
+        return ObservedStep(self, step_index, step_name, details, phase)
+
+    # -- effects and security ---------------------------------------------------------------------------------------------
+
+    def record_side_effect(
+        self,
+        category: SideEffectCategory | str,
+        description: str,
+        reversible: bool | None,  # noqa: FBT001 - the system's own name for this call
+        step_index: int | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record that something changed in the world.
+
+        Args:
+            category: one of `SideEffectCategory`.
+            description: what changed.
+            reversible: None when it is not known; guidance treats that as irreversible.
+            step_index: a step that has started, or None.
+            details: whatever else is worth recording; copied.
+
+        Raises:
+            RecordingError: the step has not started, the record has ended, or an argument is of no use.
+
+        """
+        if reversible is not None and not isinstance(reversible, bool):
+            raise RecordingError("reversible is True, False or None", code="argument", actual=repr(reversible))
+        self._record(
+            SideEffectObserved,
+            details,
+            boundary=False,
+            category=_member(SideEffectCategory, category),
+            description=recordable.to_text(description),
+            reversible=reversible,
+            step_index=None if step_index is None else _index(step_index),
+        )
+
+    def record_security_observed(self, context: str = "", details: Mapping[str, Any] | None = None) -> SecuritySnapshot:
+        """Ask the kernel for its state, record the answer, and return it. Raises `RecordingError` after the end."""
+        snapshot = SecuritySnapshot.from_kernel(self._kernel, recordable.to_text(context))
+        self._record(SecurityObserved, details, boundary=False, security_snapshot=snapshot)
+        return snapshot
+
+    # -- the end ----------------------------------------------------------------------------------------------------------
+
+    def mark_completed(self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True) -> None:
+        """End the record: the execution did what it should.
+
+        Args:
+            reason: what to say about it.
+            details: whatever else is worth recording; copied.
+            unknown_effects: False only when the caller vouches that every effect was observed.
+
+        Raises:
+            SecurityEscalationError: the kernel has escalated; what was seen is recorded.
+            RecordingError: a step is open or has failed, or the record has ended.
+
+        """
+        self._finish("completed", reason, details, unknown_effects=unknown_effects)
+
+    def mark_failed(self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True) -> None:
+        """End the record: the execution failed. Arguments and errors as for `mark_completed`; a step may be open."""
+        self._finish("failed", reason, details, unknown_effects=unknown_effects)
+
+    def mark_abandoned(self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True) -> None:
+        """End the record as incomplete, because nobody goes on. Raises as `mark_failed`."""
+        self._finish("incomplete", reason, details, unknown_effects=unknown_effects, cause=IncompleteCause.ABANDONED)
+
+    def mark_incomplete_security_escalation(
+        self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True
+    ) -> None:
+        """End the record as incomplete: the only end after the kernel has escalated. There is no recovery without a restart."""
+        self._finish(
+            "incomplete", reason, details, unknown_effects=unknown_effects, cause=IncompleteCause.SECURITY_ESCALATION
+        )
+
+    # -- what came of it --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the record has its terminal event."""
+        return self._lifecycle.finished is not None
+
+    def is_step_open(self, step_index: int) -> bool:
+        """Whether that step has started and not ended."""
+        step = self._lifecycle.open_step
+        return step is not None and step.step_index == step_index and not self.is_finished
+
+    def get_execution_record(self, live_mode_state: LiveModeState | str) -> ExecutionRecord:
+        """Return the record so far; its status is `STARTED` until it has ended.
+
+        Raises:
+            RecordingError: the execution was recorded in another mode.
+
+        """
+        recorded = self._start.live_mode_state
+        if live_mode_state != recorded:
+            raise RecordingError(
+                "the execution was recorded in another mode", code="live-mode-state", expected=recorded, actual=str(live_mode_state)
+            )
+        lines = self._sink.read()
+        return ExecutionRecord(tuple(canonical.decode_event(line, position) for position, line in enumerate(lines)))
+
+    def seal(self, signer: Signer, *more: Signer, sealed_at: str | None = None, allow_example_keys: bool = False) -> SealedRecord:
+        """Seal the ended record and return it, after the real verifier let it pass. Arguments as for `seal_record`.
+
+        Raises:
+            SealError: the record has not ended, a signer fails, or the result does not verify; sealing can be tried
+                again with another signer.
+
+        """
+        signers = (signer, *more)
+        closing = make_closing(
+            self._start,
+            self._lifecycle.finished,
+            head=self._head or "",
+            length=self._lifecycle.length,
+            signers=signers,
+            sealed_at=sealed_at or self._now(),
+            allow_example_keys=allow_example_keys,
+        )
+        return self._sink.seal(closing, signers)
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _start(self) -> ExecutionStarted:
+        start = self._lifecycle.start
+        assert start is not None  # noqa: S101 - the constructor recorded it
+        return start
+
+    def _now(self) -> str:
+        try:
+            self._last_time = format_timestamp(self._clock())
+        except Exception:  # noqa: BLE001, S110 - a broken clock must not break the execution: the last time stands
+            pass
+        return self._last_time
+
+    def _is_escalated(self, snapshot: SecuritySnapshot) -> bool:
+        return self._lifecycle.escalated or is_escalated(self._start.security_snapshot, snapshot)
+
+    def _refuse(self, snapshot: SecuritySnapshot, refused: Mapping[str, Any]) -> NoReturn:
+        self._record(
+            SecurityObserved, {"refused": refused}, boundary=True, on_unrecordable="mark", security_snapshot=snapshot
+        )
+        raise SecurityEscalationError(
+            f"the security state is {snapshot.security_state}, the boundary state {snapshot.boundary_state}: nothing may start or complete",
+            seq=self._lifecycle.length - 1,
+            hint="stop, and end the record with mark_incomplete_security_escalation",
+        )
+
+    def _finish(
+        self,
+        status: str,
+        reason: str,
+        details: Mapping[str, Any] | None,
+        *,
+        unknown_effects: bool,
+        cause: IncompleteCause | None = None,
+    ) -> None:
+        text = recordable.to_text(reason)
+        what = "escalation" if cause is IncompleteCause.SECURITY_ESCALATION else cause or status
+        snapshot = SecuritySnapshot.from_kernel(self._kernel, f"Post-execution ({what})")
+        if cause is not IncompleteCause.SECURITY_ESCALATION and self._is_escalated(snapshot) and not self.is_finished:
+            self._refuse(snapshot, {"call": f"mark_{cause or status}", "reason": text, "details": details})
+        self._record(
+            ExecutionFinished,
+            details,
+            boundary=True,
+            status=status,
+            completion_reason=text,
+            cause=cause,
+            recovery=None,
+            unknown_effects=bool(unknown_effects),
+            security_snapshot=snapshot,
+        )
+
+    def _step_members(self, step_index: int, step_name: str, phase: StepPhase | str) -> dict[str, Any]:
+        return {
+            "step_index": _index(step_index),
+            "step_name": recordable.to_text(step_name, empty="(no name)"),
+            "phase": _member(StepPhase, phase),
+        }
+
+    def _open_phase(self, phase: StepPhase | str | None) -> StepPhase | str:
+        """Return the phase given, or else the one of the open step."""
+        if phase is not None:
+            return phase
+        return self._lifecycle.open_step.phase if self._lifecycle.open_step else StepPhase.PLAN
+
+    def _record(
+        self,
+        kind: Callable[..., Event],
+        details: object,
+        *,
+        boundary: bool,
+        on_unrecordable: OnUnrecordable | None = None,
+        **members: Any,  # noqa: ANN401 - the members of `kind`
+    ) -> None:
+        """Append one event: nothing is changed unless it was taken whole."""
+        data = recordable.to_details(details, on_unrecordable or self._on_unrecordable)
+        timestamp = self._now()
+        event = kind(
+            seq=self._lifecycle.length, timestamp=timestamp, previous_event_hash=self._head, details_json=Raw(data), **members
+        )
+        line = canonical.encode_event(event)
+        limit = DEFAULT_LIMITS.event if self._head else DEFAULT_LIMITS.first_event
+        if len(line) > limit:
+            if self._on_unrecordable == "raise":
+                raise RecordingError("the event is too large", code="too-large", pointer="/details", expected=limit, actual=len(line))
+            data = recordable.cut_details(data)
+            event = kind(
+                seq=event.seq, timestamp=timestamp, previous_event_hash=self._head, details_json=Raw(data), **members
+            )
+            line = canonical.encode_event(event)
+        if self._head is None:
+            event = canonical.decode_event(line)  # what the caller built is looked at as strictly as what is read
+        try:
+            self._lifecycle.check(event)
+        except LifecycleError as error:
+            raise RecordingError(error.reason, code=error.code, seq=error.seq) from error
+        self._sink.append(line, boundary=boundary)
+        self._lifecycle.apply(event)
+        self._head = sha256_hex(line)
+
+
+class ObservedStep:
+    """A step that is recorded from `__enter__` to `__exit__`. `details` is recorded with its end."""
+
+    def __init__(
+        self,
+        observer: ExecutionObserver,
+        step_index: int,
+        step_name: str,
+        details: Mapping[str, Any] | None,
+        phase: StepPhase | str,
+    ) -> None:
+        self._observer = observer
+        self._start_details = details
+        self._phase = phase
+        self.step_index = step_index
+        self.step_name = step_name
+        self.details: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Record the start. Raises as `record_step_started`."""
+        self._observer.record_step_started(self.step_index, self.step_name, self._start_details, phase=self._phase)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Record the end, unless the caller did; an exception goes on, whatever becomes of recording it."""
+        if not self._observer.is_step_open(self.step_index):
+            return
+        if error is None:
+            self._observer.record_step_completed(self.step_index, self.step_name, self.details)
+            return
+        try:
+            self._observer.record_step_failed(self.step_index, self.step_name, describe(error), self.details)
+        except HearthRecordsError as fault:
+            error.add_note(f"the failure of step {self.step_index} could not be recorded: {fault}")
+
+    def record_side_effect(
+        self,
+        category: SideEffectCategory | str,
+        description: str,
+        reversible: bool | None,  # noqa: FBT001 - as in the observer
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record an effect of this step. Arguments and errors as in `ExecutionObserver.record_side_effect`."""
+        self._observer.record_side_effect(category, description, reversible, self.step_index, details)
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's type and message."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - an exception that cannot say what it is still has a type
+        message = ""
+    name = type(error).__qualname__
+    return f"{name}: {message}" if message else name
+
+
+def _index(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_INTEGER:
+        raise RecordingError("step_index is an integer from 0 to 2^53 - 1", code="step-index", actual=repr(value))
+    return value
+
+
+_Choice = TypeVar("_Choice", SideEffectCategory, StepPhase)
+
+
+def _member(choices: type[_Choice], value: str) -> _Choice:
+    try:
+        return choices(value)
+    except ValueError:
+        raise RecordingError(
+            f"no such {choices.__name__}", code="argument", expected=", ".join(choices), actual=repr(value)
+        ) from None

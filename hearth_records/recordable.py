@@ -1,0 +1,250 @@
+"""From whatever a caller passes to what can be recorded (FORMAT §3, *What cannot be recorded as it is*).
+
+Recording must not break the execution that it records, so nothing here raises unless the caller asked for it:
+
+    1.5                                   "1.5"
+    datetime, UUID, Enum, Path, Decimal   their JSON text
+    float("nan"), an object               {"hearth_unrecordable":"float"}, {"hearth_unrecordable":"Thing"}
+    {"_sd": 1, "a": 2}                    {"a":2,"hearth_unrecordable":"member name"}
+    more than the event can hold          {"hearth_cut":{"bytes":N,"sha256":H}}
+    a text that is too long               its beginning and "…[cut: N code points, sha256 H]"
+
+What was passed is copied: nothing of the caller's is kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import math
+import os
+import pathlib
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from hearth_records import profile
+from hearth_records.errors import FormatError, RecordingError
+from hearth_records.model import MAX_TEXT
+
+__all__ = ["OnUnrecordable", "cut_details", "to_details", "to_text"]
+
+OnUnrecordable = Literal["mark", "raise"]
+
+UNRECORDABLE: Final = "hearth_unrecordable"
+CUT: Final = "hearth_cut"
+
+_DETAILS_DEPTH: Final = 2
+"""The event is level 1, `details` level 2 (FORMAT §1)."""
+_MAX_NODES: Final = 1_000_000
+_MAX_CHARACTERS: Final = 256 * 1024 * 1024
+_AS_TEXT: Final = (dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID)
+
+
+def to_details(value: object, on_unrecordable: OnUnrecordable = "mark") -> bytes:
+    """Return the canonical bytes of what a caller passed as `details`.
+
+    Raises:
+        RecordingError: only with `on_unrecordable="raise"`; `pointer` is the path inside details.
+
+    """
+    if not value and (value is None or type(value) is dict):
+        return b"{}"
+    if type(value) is dict and (data := _encode_simple(value)) is not None:
+        return data
+    walk = _Walk(strict=on_unrecordable == "raise")
+    try:
+        plain = walk.convert(value, _DETAILS_DEPTH, "")
+        return profile.encode(plain if isinstance(plain, dict) else walk.mark(value, _DETAILS_DEPTH, ""))
+    except _TooMuchError:
+        return profile.encode(walk.mark(value, _DETAILS_DEPTH, ""))
+
+
+_SIMPLE: Final = frozenset({str, int, bool, type(None)})
+
+
+def _encode_simple(value: dict[Any, Any]) -> bytes | None:
+    """Return the bytes of the details that are most common, texts and integers by name, or None for all others."""
+    for name, member in value.items():
+        if type(name) is not str or type(member) not in _SIMPLE or name in profile.RESERVED_NAMES:
+            return None
+    try:
+        data = profile.encode(value)
+        profile.check_objects(data, depth=1)
+    except (ValueError, FormatError):
+        return None
+    return data
+
+
+def cut_details(details: bytes) -> bytes:
+    """Return what stands in the place of details that their event cannot hold."""
+    return profile.encode({CUT: {"bytes": len(details), "sha256": profile.sha256_hex(details)}})
+
+
+def to_text(value: object, *, empty: str = "") -> str:
+    """Return a text of the format: what is no text becomes one, `empty` stands for nothing, what is too long is cut.
+
+    Lone surrogates, which UTF-8 cannot hold, become `\\udc80`.
+    """
+    if type(value) is not str:
+        try:
+            value = value.value if isinstance(value, enum.Enum) else value
+            value = "" if value is None else str(value)
+            value = str.__str__(value)
+        except Exception:  # noqa: BLE001 - whatever the object does, the execution goes on
+            value = f"[{UNRECORDABLE}: {_type_name(value)}]"
+    if not value:
+        return empty
+    if not value.isascii():
+        value = value.encode("utf-8", "backslashreplace").decode()
+    if len(value) <= MAX_TEXT:
+        return value
+    suffix = f"…[cut: {len(value)} code points, sha256 {profile.sha256_hex(value.encode())}]"
+    return value[: MAX_TEXT - len(suffix)] + suffix
+
+
+def _type_name(value: object) -> str:
+    name = type(value).__qualname__.encode("utf-8", "backslashreplace").decode()
+    return name[: profile.MAX_NAME_LENGTH]
+
+
+class _TooDeepError(Exception):
+    """There is no level left, not even for a marker: the container around takes it."""
+
+
+class _TooMuchError(Exception):
+    """More nodes or characters than anybody waits for."""
+
+
+class _Walk:
+    """One walk through a caller's value. `_path` holds the containers around, so that a cycle ends."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._path: set[int] = set()
+        self._nodes = 0
+        self._characters = 0
+
+    def convert(self, value: Any, depth: int, pointer: str) -> Any:  # noqa: ANN401 - anything in, JSON out
+        """Return `value` as a value of the profile."""
+        kind = type(value)
+        if kind is str:
+            return self._text(value, depth, pointer)
+        if kind is bool or value is None:
+            return value
+        if kind is int:
+            return value if -profile.MAX_INTEGER <= value <= profile.MAX_INTEGER else self._wide(value, depth, pointer)
+        self._count(1)
+        try:
+            return self._convert_other(value, depth, pointer)
+        except (_TooDeepError, _TooMuchError, RecordingError):
+            raise
+        except Exception:  # noqa: BLE001 - a hostile or broken object is an object that cannot be recorded
+            return self.mark(value, depth, pointer)
+
+    def mark(self, value: object, depth: int, pointer: str, what: str | None = None) -> dict[str, str]:
+        """Return the marker that stands in the place of `value`."""
+        if self._strict:
+            raise RecordingError("details holds what cannot be recorded", code="unrecordable", pointer=pointer, actual=what or _type_name(value))
+        if depth > profile.MAX_DEPTH:
+            raise _TooDeepError
+        return {UNRECORDABLE: what or _type_name(value)}
+
+    def _count(self, nodes: int, characters: int = 0) -> None:
+        self._nodes += nodes
+        self._characters += characters
+        if self._nodes > _MAX_NODES or self._characters > _MAX_CHARACTERS:
+            raise _TooMuchError
+
+    def _text(self, value: str, depth: int, pointer: str) -> Any:  # noqa: ANN401 - a text or a marker
+        self._count(1, len(value))
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return self.mark(value, depth, pointer)
+        return value
+
+    def _wide(self, value: int, depth: int, pointer: str) -> Any:  # noqa: ANN401 - a text or a marker
+        try:
+            return str(value)
+        except ValueError:  # more digits than Python converts
+            return self.mark(value, depth, pointer)
+
+    def _convert_other(self, value: Any, depth: int, pointer: str) -> Any:  # noqa: ANN401 - as `convert`
+        if isinstance(value, enum.Enum):
+            return self.convert(value.value, depth, pointer)
+        if isinstance(value, str):
+            return self._text(str.__str__(value), depth, pointer)
+        if isinstance(value, int):
+            return self.convert(int(value), depth, pointer)
+        if isinstance(value, float):
+            return self._fraction(value, depth, pointer)
+        if isinstance(value, decimal.Decimal):
+            return str(value) if value.is_finite() else self.mark(value, depth, pointer)
+        if isinstance(value, _AS_TEXT):
+            return self._text(msgspec.to_builtins(value), depth, pointer)
+        if isinstance(value, (pathlib.PurePath, os.PathLike)):
+            return self.convert(os.fspath(value), depth, pointer)
+        return self._container(value, depth, pointer)
+
+    def _fraction(self, value: float, depth: int, pointer: str) -> Any:  # noqa: ANN401 - a text or a marker
+        if not math.isfinite(value):
+            return self.mark(value, depth, pointer)
+        return format(decimal.Decimal(float.__repr__(value)), "f")
+
+    def _container(self, value: Any, depth: int, pointer: str) -> Any:  # noqa: ANN401 - as `convert`
+        if depth > profile.MAX_DEPTH or id(value) in self._path:
+            return self.mark(value, depth, pointer)
+        self._path.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                return self._members(list(value.items()), depth, pointer)
+            if isinstance(value, (list, tuple)):
+                return self._items(list(value), depth, pointer)
+            if isinstance(value, (set, frozenset)):
+                return sorted(self._items(list(value), depth, pointer), key=profile.encode)
+            if dataclasses.is_dataclass(value) and not isinstance(value, type):
+                fields = dataclasses.fields(value)
+                return self._members([(field.name, getattr(value, field.name)) for field in fields], depth, pointer)
+            if isinstance(value, msgspec.Struct):
+                names = value.__struct_fields__
+                return self._members([(name, getattr(value, name)) for name in names], depth, pointer)
+        except _TooDeepError:
+            if depth > profile.MAX_DEPTH:
+                raise
+        finally:
+            self._path.discard(id(value))
+        return self.mark(value, depth, pointer)
+
+    def _items(self, items: list[Any], depth: int, pointer: str) -> list[Any]:
+        self._count(len(items))
+        return [self.convert(item, depth + 1, f"{pointer}/{index}") for index, item in enumerate(items)]
+
+    def _members(self, members: list[tuple[Any, Any]], depth: int, pointer: str) -> dict[str, Any]:
+        self._count(len(members))
+        result: dict[str, Any] = {}
+        for key, member in members:
+            name = self._name(key)
+            if name is None or name in result:
+                result.update(self.mark(key, depth, pointer, "member name"))
+            else:
+                result[name] = self.convert(member, depth + 1, profile.pointer_join(pointer, name))
+        return result
+
+    def _name(self, key: object) -> str | None:
+        """Return the member name for a key, or None when it has none."""
+        name = key if type(key) is str else self._key_text(key)
+        if name is None or not 0 < len(name) <= profile.MAX_NAME_LENGTH or name in profile.RESERVED_NAMES:
+            return None
+        return name if name.isascii() or all(char <= "\uffff" and not "\ud800" <= char <= "\udfff" for char in name) else None
+
+    def _key_text(self, key: object) -> str | None:
+        if isinstance(key, (str, int, enum.Enum, *_AS_TEXT, pathlib.PurePath)) and not isinstance(key, bool):
+            text = _Walk(strict=False).convert(key, _DETAILS_DEPTH, "")
+            return str(text) if isinstance(text, (str, int)) else None
+        return None

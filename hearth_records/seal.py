@@ -1,0 +1,144 @@
+"""Sealing: signing a chain head, and checking the result with the real verifier before anyone sees it (FORMAT §5)."""
+
+from __future__ import annotations
+
+import binascii
+import functools
+from typing import TYPE_CHECKING
+
+from hearth_records import canonical, keys
+from hearth_records.chain import check_chain
+from hearth_records.errors import HearthRecordsError, SealError, quote
+from hearth_records.lifecycle import check_lifecycle
+from hearth_records.model import (
+    MAX_SIGNERS,
+    Closing,
+    Seal,
+    SealedRecord,
+    Signature,
+    SignerName,
+    format_timestamp,
+    system_clock,
+)
+from hearth_records.statement import build_statement, preimage
+from hearth_records.trust import TrustPolicy
+from hearth_records.verify import verify_record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hearth_records.keys import Signer
+    from hearth_records.model import ExecutionFinished, ExecutionRecord, ExecutionStarted
+
+__all__ = ["check_sealed", "make_closing", "seal_record"]
+
+
+def seal_record(
+    record: ExecutionRecord,
+    signer: Signer,
+    *more: Signer,
+    sealed_at: str | None = None,
+    allow_example_keys: bool = False,
+) -> SealedRecord:
+    """Seal a finished record with one signer or several, all of which the seal then names.
+
+    Args:
+        record: a record with a terminal event.
+        signer: the first signer; `more` are the others. A key counts once.
+        sealed_at: when, as a timestamp; the system clock's time without it. It is only the sealer's word.
+        allow_example_keys: sign with the published example keys, which proves nothing.
+
+    Raises:
+        SealError: the record has not finished, is no chain of events that may follow each other, or a signer fails.
+
+    """
+    try:
+        head = check_chain(record.events)
+        check_lifecycle(record.events)
+    except HearthRecordsError as error:
+        raise SealError(f"the record cannot be sealed: {error}", code=error.code, seq=error.seq) from error
+    lines = [canonical.encode_event(event) for event in record.events]
+    signers = (signer, *more)
+    closing = make_closing(
+        record.started,
+        record.finished,
+        head=head,
+        length=len(lines),
+        signers=signers,
+        sealed_at=sealed_at or format_timestamp(system_clock()),
+        allow_example_keys=allow_example_keys,
+    )
+    return check_sealed(canonical.encode_file(lines, closing), signers)
+
+
+def make_closing(
+    started: ExecutionStarted,
+    finished: ExecutionFinished | None,
+    *,
+    head: str,
+    length: int,
+    signers: Sequence[Signer],
+    sealed_at: str,
+    allow_example_keys: bool = False,
+) -> Closing:
+    """Sign the head of a finished record and return its closing line, which nobody may see before `check_sealed` let it pass.
+
+    Raises:
+        SealError: the record has not finished, or a signer fails or may not be used.
+
+    """
+    names = _names(signers, allow_example_keys=allow_example_keys)
+    statement = build_statement(started, finished, head=head, length=length, sealed_at=sealed_at, signers=names)
+    message = preimage(statement)
+    signatures = tuple(_sign(signer, name.keyid, message) for signer, name in zip(signers, names, strict=True))
+    return Closing(disclosures=(), seal=Seal(evidence=(), signatures=signatures, statement=statement))
+
+
+def check_sealed(data: bytes, signers: Sequence[Signer]) -> SealedRecord:
+    """Return the sealed record in `data` after the real verifier let it pass with the signers' keys alone.
+
+    Raises:
+        SealError: it did not: a fault that is found here and not by an auditor.
+
+    """
+    policy = _policy_of(tuple(signer.public_key for signer in signers))
+    try:
+        return verify_record(data, policy).require().sealed
+    except HearthRecordsError as error:
+        raise SealError(f"the sealed record does not verify: {error}", code="not-verified", seq=error.seq) from error
+
+
+@functools.lru_cache(maxsize=16)
+def _policy_of(spkis: tuple[bytes, ...]) -> TrustPolicy:
+    return TrustPolicy.from_keys((("signer", keys.public_key(spki)) for spki in spkis), allow_example_keys=True)
+
+
+def _names(signers: Sequence[Signer], *, allow_example_keys: bool) -> list[SignerName]:
+    names = []
+    for signer in signers:
+        try:
+            key = keys.public_key(signer.public_key)
+        except HearthRecordsError as error:
+            raise SealError(f"the signer's key is refused: {error}", code=error.code) from error
+        if key.algorithm != signer.algorithm:
+            raise SealError("the signer's algorithm is not its key's", code="algorithm", expected=key.algorithm, actual=signer.algorithm)
+        if key.keyid in keys.EXAMPLE_KEYIDS and not allow_example_keys:
+            raise SealError(
+                "this is a published example key: anybody can sign with it",
+                code="example-key",
+                hint="make a key with: hearth-records keygen",
+            )
+        names.append(SignerName(algorithm=key.algorithm, keyid=key.keyid))
+    if len({name.keyid for name in names}) != len(names):
+        raise SealError("a key signs once", code="duplicate-signer")
+    if not 0 < len(names) <= MAX_SIGNERS:
+        raise SealError(f"a seal has 1 to {MAX_SIGNERS} signers", code="signers", actual=len(names))
+    return names
+
+
+def _sign(signer: Signer, keyid: str, message: bytes) -> Signature:
+    try:
+        signature = bytes(signer.sign(message))
+    except Exception as error:
+        raise SealError(f"the signer failed: {quote(str(error) or type(error).__name__)}", code="signing-failed") from error
+    return Signature(evidence=(), keyid=keyid, sig=binascii.b2a_base64(signature, newline=False).decode())

@@ -1,0 +1,307 @@
+"""The trust policy: which keys a reader accepts, and what it demands (FORMAT §9).
+
+A policy comes from the reader alone; a record file holds no key. Keys are checked strictly when the policy is read.
+Judging signatures against it is `evaluate`, pure: the present time is an argument.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from hearth_records import canonical
+from hearth_records.errors import FormatError, TrustError, quote
+from hearth_records.keys import EXAMPLE_KEYIDS, PublicKey
+from hearth_records.model import (
+    Base64,
+    Digest,
+    Identifier,
+    Text,
+    Timestamp,
+    check_base64,
+    check_digest,
+    check_identifier,
+    check_timestamp,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["PolicyDocument", "Revocation", "SignatureFinding", "TrustPolicy", "TrustedKey"]
+
+POLICY_FORMAT: Final = "hearth-trust/1"
+RoleName = Literal["seal", "countersign", "checkpoint", "witness"]
+_RECORD_ROLES = ("seal", "countersign")
+
+
+class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When and why a key ended. `compromised` voids its signatures; the others end it at `at`."""
+
+    at: Timestamp
+    reason: Literal["compromised", "superseded", "retired"]
+
+    def __post_init__(self) -> None:
+        """Check scalars."""
+        check_timestamp("at", self.at)
+
+
+class TrustedKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key that the reader knows. Its window is half-open: `not_before` ≤ t < `not_after`."""
+
+    keyid: Digest
+    name: Text
+    algorithm: Identifier
+    public_key: Base64
+    roles: Annotated[tuple[RoleName, ...], Meta(min_length=1)]
+    not_before: Timestamp | None
+    not_after: Timestamp | None
+    revoked: Revocation | None
+
+    def __post_init__(self) -> None:
+        """Check scalars."""
+        check_digest("keyid", self.keyid)
+        check_identifier("algorithm", self.algorithm)
+        for member in ("not_before", "not_after"):
+            value = getattr(self, member)
+            if value is not None:
+                check_timestamp(member, value)
+
+    def is_valid_at(self, when: str) -> bool:
+        """Whether timestamp `when` lies in the key's window."""
+        return (self.not_before is None or self.not_before <= when) and (self.not_after is None or when < self.not_after)
+
+
+class Requirement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many distinct keys of a role (and algorithm, if named) have to have signed."""
+
+    role: RoleName
+    algorithm: Identifier | None
+    count: Annotated[int, Meta(ge=1, le=1024)]
+
+
+class PolicyDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A policy file, as it is written. After `expires`, it is trusted no more."""
+
+    format: Literal["hearth-trust/1"]
+    version: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    expires: Timestamp | None
+    require_timestamp: bool
+    timestamp_authorities: tuple[Text, ...]
+    require: Annotated[tuple[Requirement, ...], Meta(min_length=1)]
+    keys: Annotated[tuple[TrustedKey, ...], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        """Check scalars."""
+        if self.expires is not None:
+            check_timestamp("expires", self.expires)
+
+
+class SignatureFinding(Struct, frozen=True, kw_only=True):
+    """One signature of a seal, and what came of it."""
+
+    keyid: str
+    algorithm: str
+    name: str | None
+    role: Literal["seal", "countersign"]
+    status: Literal["good", "bad", "not_run"]
+
+
+class TrustPolicy:
+    """A policy that was read and found good: its document, and its keys by key id."""
+
+    __slots__ = ("document", "keys")
+
+    def __init__(self, document: PolicyDocument, *, allow_example_keys: bool = False) -> None:
+        self.document = document
+        self.keys: dict[str, tuple[TrustedKey, PublicKey]] = {}
+        for index, entry in enumerate(document.keys):
+            try:
+                key = PublicKey(check_base64("public_key", entry.public_key))
+            except TrustError as error:
+                error.pointer = f"/keys/{index}/public_key"
+                raise
+            except ValueError as error:
+                raise TrustError(str(error), code="key-not-base64", pointer=f"/keys/{index}/public_key") from None
+            self._admit(index, entry, key, allow_example_keys=allow_example_keys)
+        self._check_requirements()
+
+    @classmethod
+    def decode(cls, data: bytes, *, allow_example_keys: bool = False) -> TrustPolicy:
+        """Read a policy file's bytes.
+
+        Raises:
+            TrustError: it is not a policy, or one of its keys is refused.
+
+        """
+        try:
+            document = canonical.decode_document(data, PolicyDocument, what="trust policy")
+        except FormatError as error:
+            raise TrustError(error.reason, code=error.code, hint=error.hint, pointer=error.pointer, actual=error.actual) from None
+        return cls(document, allow_example_keys=allow_example_keys)
+
+    @classmethod
+    def from_keys(cls, keys: Iterable[tuple[str, PublicKey]], *, allow_example_keys: bool = False) -> TrustPolicy:
+        """Return the short form: these keys by name, role `seal`, no window, one of them is enough.
+
+        Raises:
+            TrustError: there is none, one stands twice, or one is a published example key.
+
+        """
+        import binascii  # noqa: PLC0415 - a C module
+
+        entries = tuple(
+            TrustedKey(
+                keyid=key.keyid,
+                name=name,
+                algorithm=key.algorithm,
+                public_key=binascii.b2a_base64(key.spki, newline=False).decode(),
+                roles=("seal",),
+                not_before=None,
+                not_after=None,
+                revoked=None,
+            )
+            for name, key in keys
+        )
+        if not entries:
+            raise TrustError("no key was given", code="no-key")
+        document = PolicyDocument(
+            format=POLICY_FORMAT,
+            version=1,
+            expires=None,
+            require_timestamp=False,
+            timestamp_authorities=(),
+            require=(Requirement(role="seal", algorithm=None, count=1),),
+            keys=entries,
+        )
+        return cls(document, allow_example_keys=allow_example_keys)
+
+    def _admit(self, index: int, entry: TrustedKey, key: PublicKey, *, allow_example_keys: bool) -> None:
+        pointer = f"/keys/{index}"
+        if entry.keyid != key.keyid:
+            raise TrustError("keyid is not the key's own", code="keyid", pointer=f"{pointer}/keyid", expected=key.keyid, actual=entry.keyid)
+        if entry.algorithm != key.algorithm:
+            raise TrustError(
+                "algorithm is not the key's own", code="algorithm", pointer=f"{pointer}/algorithm", expected=key.algorithm, actual=entry.algorithm
+            )
+        if entry.keyid in self.keys:
+            raise TrustError("a key stands once in a policy", code="duplicate-key", pointer=pointer, actual=entry.keyid)
+        if len(set(entry.roles)) != len(entry.roles):
+            raise TrustError("a role stands once for a key", code="duplicate-role", pointer=f"{pointer}/roles")
+        if entry.not_before is not None and entry.not_after is not None and entry.not_before >= entry.not_after:
+            raise TrustError("not_before is before not_after", code="window", pointer=pointer)
+        if not allow_example_keys and entry.keyid in EXAMPLE_KEYIDS:
+            raise TrustError(
+                "a published example key proves nothing: anybody can sign with it",
+                code="example-key",
+                pointer=pointer,
+                actual=entry.keyid,
+                hint="to try things out: --allow-example-keys",
+            )
+        self.keys[entry.keyid] = (entry, key)
+
+    def _check_requirements(self) -> None:
+        for index, requirement in enumerate(self.document.require):
+            if requirement.role not in _RECORD_ROLES:
+                raise TrustError(
+                    f"a record has no signature of role {quote(requirement.role)}",
+                    code="requirement-role",
+                    pointer=f"/require/{index}/role",
+                )
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    def key_of(self, keyid: str) -> PublicKey | None:
+        """Return the key with that id, or None."""
+        found = self.keys.get(keyid)
+        return found[1] if found else None
+
+    def name_of(self, keyid: str) -> str | None:
+        """Return the name that the policy gives a key, or None."""
+        found = self.keys.get(keyid)
+        return found[0].name if found else None
+
+    def check_seal(self, findings: Sequence[SignatureFinding], *, sealed_at: str, now: str | None) -> None:
+        """Raise `TrustError` unless the policy is met by the signatures that were found good (FORMAT §9).
+
+        Every signer has to be known, of role `seal`, of the policy's algorithm, in its window at `sealed_at`, and not
+        revoked; and each requirement has to count enough distinct keys. `now` is only needed where the policy expires.
+        """
+        self._check_expiry(now)
+        for finding in findings:
+            if finding.role == "seal":
+                self._check_signer(finding, sealed_at)
+        for index, requirement in enumerate(self.document.require):
+            counted = {
+                finding.keyid
+                for finding in findings
+                if finding.role == requirement.role
+                and finding.status == "good"
+                and requirement.algorithm in (None, finding.algorithm)
+                and (finding.role == "seal" or self.countersignature_counts(finding.keyid))
+            }
+            if len(counted) < requirement.count:
+                raise TrustError(
+                    f"{requirement.count} good signatures of role {requirement.role}"
+                    f"{f' and algorithm {quote(requirement.algorithm)}' if requirement.algorithm else ''} are required",
+                    code="requirement",
+                    expected=requirement.count,
+                    actual=len(counted),
+                    hint=f"requirement {index} of the policy",
+                )
+
+    def countersignature_counts(self, keyid: str) -> bool:
+        """Whether a countersignature without evidence of its time counts: only by a key without a window or an end."""
+        found = self.keys.get(keyid)
+        return (
+            found is not None
+            and "countersign" in found[0].roles
+            and found[0].not_before is None
+            and found[0].not_after is None
+            and found[0].revoked is None
+        )
+
+    def _check_expiry(self, now: str | None) -> None:
+        expires = self.document.expires
+        if expires is not None and (now is None or now >= expires):
+            raise TrustError(
+                "the policy has expired" if now else "the policy expires, and the present time was not given",
+                code="policy-expired",
+                expected=expires,
+                actual=now,
+            )
+
+    def _check_signer(self, finding: SignatureFinding, sealed_at: str) -> None:
+        found = self.keys.get(finding.keyid)
+        if found is None:
+            raise TrustError("a signer is not known to the policy", code="unknown-signer", actual=finding.keyid)
+        entry, _key = found
+        who = quote(entry.name)
+        if finding.algorithm != entry.algorithm:
+            raise TrustError(
+                f"the seal and the policy disagree about the algorithm of {who}",
+                code="algorithm-mismatch",
+                expected=entry.algorithm,
+                actual=finding.algorithm,
+            )
+        if "seal" not in entry.roles:
+            raise TrustError(f"{who} may not seal records", code="role", expected="seal", actual=", ".join(entry.roles))
+        if not entry.is_valid_at(sealed_at):
+            raise TrustError(
+                f"the record was sealed outside the window of {who}",
+                code="outside-window",
+                expected=f"{entry.not_before or '…'} to {entry.not_after or '…'}",
+                actual=sealed_at,
+            )
+        if entry.revoked is not None and (entry.revoked.reason == "compromised" or sealed_at >= entry.revoked.at):
+            raise TrustError(
+                f"{who} was revoked as {entry.revoked.reason} at {entry.revoked.at}", code="revoked", actual=sealed_at
+            )
+        if finding.status != "good":
+            raise TrustError(f"the signature of {who} is not good", code="signature-not-good", actual=finding.status)
+
+
+def encode_policy(document: PolicyDocument) -> bytes:
+    """Return a policy file's bytes: JSON, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
