@@ -1,7 +1,7 @@
 """`RollbackPlanner`: from a record to guidance that a person may follow by hand.
 
 Pure: it reads a record and returns a scaffold. Nothing is executed, and nothing is inferred: hints stand verbatim as the
-plan's author wrote them, and an effect is the one that was declared only when category, step and description are equal.
+plan's author wrote them, and an effect is the one that was declared only when category, description and step are equal (declared for no step, any).
 
     status                closing security state       hint of an executed step   possible   reason_code
     no terminal event     any                          any                        no         still-running
@@ -78,6 +78,10 @@ class RollbackPlanner:
             *(_effect("declared", effect) for effect in declared if effect.reversible is not True),
         ]
         irreversible_steps = frozenset(effect.step_index for effect in irreversible if effect.step_index is not None)
+        outcomes = _outcomes(record)
+        seen_anywhere = {(effect.category, effect.description) for effect in report.observed}
+        seen = {(effect.category, effect.description, effect.step_index) for effect in report.observed}
+        announced = {(effect.category, effect.description, effect.step_index) for effect in report.declared}
         code = _reason_code(record, possible=not hinted.isdisjoint(executed))
         finished = record.finished
         return RollbackScaffold(
@@ -100,7 +104,7 @@ class RollbackPlanner:
                     step_index=event.step_index,
                     step_name=event.step_name,
                     phase=event.phase,
-                    outcome=_outcome(record, event.step_index),
+                    outcome=outcomes.get(event.step_index, "open"),
                     has_hint=event.step_index in hinted,
                     irreversible=event.step_index in irreversible_steps,
                 )
@@ -110,12 +114,20 @@ class RollbackPlanner:
             irreversible_effects=tuple(irreversible),
             steps_without_hint=tuple(sorted(executed - hinted)),
             declared_not_observed=tuple(
-                effect for effect in report.declared if not any(_is_same(effect, seen) for seen in report.observed)
+                effect
+                for effect in report.declared
+                if (
+                    (effect.category, effect.description) not in seen_anywhere
+                    if effect.step_index is None
+                    else (effect.category, effect.description, effect.step_index) not in seen
+                )
             ),
             observed_not_declared=tuple(
-                _effect("observed", seen)
-                for seen in report.observed
-                if not any(_is_same(effect, seen) for effect in report.declared)
+                _effect("observed", effect)
+                for effect in report.observed
+                if announced.isdisjoint(
+                    (effect.category, effect.description, step_index) for step_index in (effect.step_index, None)
+                )
             ),
             required_inputs=tuple(
                 RequiredInput(step_index=hint.step_index, name=name, description=text)
@@ -140,11 +152,12 @@ def _reason_code(record: ExecutionRecord, *, possible: bool) -> str:
     return "failed-with-hints" if possible else "no-hint"
 
 
-def _outcome(record: ExecutionRecord, step_index: int) -> Literal["completed", "failed", "open"]:
-    for event in record.events:
-        if isinstance(event, (StepCompleted, StepFailed)) and event.step_index == step_index:
-            return "completed" if isinstance(event, StepCompleted) else "failed"
-    return "open"
+def _outcomes(record: ExecutionRecord) -> dict[int, Literal["completed", "failed"]]:
+    return {
+        event.step_index: "completed" if isinstance(event, StepCompleted) else "failed"
+        for event in record.events
+        if isinstance(event, (StepCompleted, StepFailed))
+    }
 
 
 def _effect(source: Literal["observed", "declared"], effect: SideEffect | SideEffectObserved) -> ScaffoldEffect:
@@ -156,11 +169,3 @@ def _effect(source: Literal["observed", "declared"], effect: SideEffect | SideEf
         step_index=effect.step_index,
     )
 
-
-def _is_same(declared: SideEffect, seen: SideEffectObserved) -> bool:
-    """Whether an observed effect is the declared one: by equality, never by likeness. Declared for no step is for any."""
-    return (
-        declared.category is seen.category
-        and declared.description == seen.description
-        and declared.step_index in (None, seen.step_index)
-    )

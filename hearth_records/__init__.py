@@ -1,0 +1,124 @@
+"""Flight recorder for executions that run step by step: hash-linked events, sealed, verified offline.
+
+    observer = ExecutionObserver("exec-001", "plan-deploy", HearthKernel())
+    with observer.step(0, "Deploy") as step:
+        step.record_side_effect("network", "told the load balancer", reversible=True)
+    observer.mark_completed("Success")
+    sealed = observer.seal(signer)
+
+Read the modules in this order: errors, profile, model, canonical, recordable, chain, lifecycle, disclosure, kernel,
+rollback, keys, statement, trust, verify, seal, observer, documents, schema, hestia, cli.
+
+Names are imported when they are first asked for, so that a command loads only what it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from hearth_records._version import __version__
+
+if TYPE_CHECKING:
+    from hearth_records.errors import (
+        ArchiveError,
+        ChainError,
+        FormatError,
+        HearthRecordsError,
+        JournalError,
+        LifecycleError,
+        RecordingError,
+        SealError,
+        SecurityEscalationError,
+        TrustError,
+    )
+    from hearth_records.hestia import Hestia
+    from hearth_records.kernel import HearthKernel, SecurityKernel
+    from hearth_records.keys import LocalSigner, PublicKey, Signer
+    from hearth_records.model import (
+        Actor,
+        ActorType,
+        Approval,
+        BoundaryState,
+        Clock,
+        Event,
+        ExecutionFinished,
+        ExecutionRecord,
+        ExecutionStarted,
+        ExecutionStatus,
+        IncompleteCause,
+        Link,
+        LinkRelation,
+        LiveModeState,
+        Origin,
+        Plan,
+        PlanStep,
+        Recovery,
+        RollbackHint,
+        RollbackScaffold,
+        SealedRecord,
+        SecurityObserved,
+        SecuritySnapshot,
+        SecurityState,
+        Series,
+        SideEffect,
+        SideEffectCategory,
+        SideEffectObserved,
+        SideEffectReport,
+        StepCompleted,
+        StepEvent,
+        StepEventType,
+        StepFailed,
+        StepPhase,
+        StepStarted,
+    )
+    from hearth_records.observer import ExecutionObserver
+    from hearth_records.profile import Limits
+    from hearth_records.rollback import RollbackPlanner
+    from hearth_records.seal import seal_record
+    from hearth_records.trust import TrustPolicy
+    from hearth_records.verify import VerificationReport, VerifiedRecord, verify_file, verify_record
+
+_MODULES = {
+    "errors": (
+        "ArchiveError ChainError FormatError HearthRecordsError JournalError LifecycleError RecordingError SealError "
+        "SecurityEscalationError TrustError"
+    ),
+    "hestia": "Hestia",
+    "kernel": "HearthKernel SecurityKernel",
+    "keys": "LocalSigner PublicKey Signer",
+    "model": (
+        "Actor ActorType Approval BoundaryState Clock Event ExecutionFinished ExecutionRecord ExecutionStarted "
+        "ExecutionStatus IncompleteCause Link LinkRelation LiveModeState Origin Plan PlanStep Recovery RollbackHint "
+        "RollbackScaffold SealedRecord SecurityObserved SecuritySnapshot SecurityState Series SideEffect "
+        "SideEffectCategory SideEffectObserved SideEffectReport StepCompleted StepEvent StepEventType StepFailed "
+        "StepPhase StepStarted"
+    ),
+    "observer": "ExecutionObserver",
+    "profile": "Limits",
+    "rollback": "RollbackPlanner",
+    "seal": "seal_record",
+    "trust": "TrustPolicy",
+    "verify": "VerificationReport VerifiedRecord verify_file verify_record",
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+__all__ = [  # noqa: PLE0604 - computed from the one table
+    "__version__",
+    *sorted(_HOMES),
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    """Import a public name from its module."""
+    if (home := _HOMES.get(name)) is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)
