@@ -52,7 +52,7 @@ ALGORITHMS: Final = tuple(_SPKI)
 EXAMPLE_KEYIDS: Final = frozenset(
     {
         # keys_example/: published with its private half, so that it proves nothing.
-        "0000000000000000000000000000000000000000000000000000000000000000",
+        "074ac3e846fe74224d47915c1160709fc27b5ffef5cb54a3280ce1f8e8f6db62",
     }
 )
 

@@ -66,7 +66,6 @@ __all__ = [
 
 FORMAT: Final = "hearth-record/1"
 PLAN_FORMAT: Final = "hearth-plan/1"
-SCAFFOLD_FORMAT: Final = "hearth-scaffold/1"
 
 MAX_TEXT = 65_536
 """Code points of a text (FORMAT §2)."""

@@ -31,6 +31,7 @@ __all__ = [
     "check_objects",
     "check_value",
     "decode",
+    "decode_any",
     "decode_lenient",
     "encode",
     "encode_lines",
@@ -152,7 +153,7 @@ def _within(value: JSONValue, levels: int) -> bool:
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
-        return -MAX_INTEGER <= value <= MAX_INTEGER
+        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
     if levels < 1:
         return False
     if isinstance(value, dict):
@@ -192,6 +193,35 @@ def decode_lenient(data: bytes, *, what: str = "document", check: str = "shape",
         error.hint = error.hint or f"the {what} is JSON (RFC 8259) in UTF-8 without a byte order mark"
         raise
     return _plain(tree)
+
+
+def decode_any(data: bytes) -> JSONValue:
+    """Return the value of any JSON text, also of one outside the profile, for a schema to judge.
+
+    Raises:
+        FormatError: not JSON, or a doubled member.
+
+    """
+    try:
+        return _loose(_parse(data), "")
+    except RecursionError:
+        raise FormatError("nested too deep to be read", code="too-deep") from None
+
+
+def _loose(tree: Any, pointer: str) -> JSONValue:  # noqa: ANN401 - a JSON tree
+    if isinstance(tree, _Members):
+        result = {}
+        for name, member in tree:
+            place = pointer_join(pointer, name)
+            if name in result:
+                raise FormatError(f"member {quote(name)} stands twice", code="duplicate-member", pointer=place)
+            result[name] = _loose(member, place)
+        return result
+    if isinstance(tree, list):
+        return [_loose(item, f"{pointer}/{index}") for index, item in enumerate(tree)]
+    if isinstance(tree, _Number):
+        return int(tree) if tree.removeprefix("-").isdigit() else float(tree)
+    return tree
 
 
 def _plain(tree: Any) -> JSONValue:  # noqa: ANN401 - a JSON tree

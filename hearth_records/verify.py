@@ -18,11 +18,9 @@ memory. Nothing here raises for a bad record: the report says what is wrong, and
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
-import stat
 from typing import IO, TYPE_CHECKING, Final, Literal, NoReturn
 
 import msgspec
@@ -37,6 +35,7 @@ from hearth_records.errors import (
     SealError,
     TrustError,
 )
+from hearth_records.files import open_regular
 from hearth_records.lifecycle import LifecycleState, Warned
 from hearth_records.model import AnyEvent, Closing, ExecutionRecord, Seal, SealedRecord, Signature, Statement
 from hearth_records.profile import DEFAULT_LIMITS, Limits
@@ -61,8 +60,10 @@ CheckName = Literal[
     "read", "canonical", "shape", "chain", "lifecycle", "disclosures", "sealed", "head", "signature", "trust", "timestamp"
 ]
 Status = Literal["pass", "fail", "not_run"]
+Verdict = Literal["verified", "altered", "unreadable", "untrusted", "incomplete", "error"]
+ExitCode = Literal[0, 1, 2, 3, 4, 5, 70]
 
-EXIT_CODES: Final[dict[CheckName, int]] = {
+EXIT_CODES: Final[dict[CheckName, ExitCode]] = {
     "read": 3,
     "canonical": 3,
     "shape": 3,
@@ -78,15 +79,15 @@ EXIT_CODES: Final[dict[CheckName, int]] = {
 """What a failed check ends with (FORMAT §8), in the order of the checks."""
 
 CHECKS: Final = tuple(EXIT_CODES)
-VERDICTS: Final = {0: "verified", 1: "altered", 3: "unreadable", 4: "untrusted", 5: "incomplete", 70: "error"}
-_SEVERITY: Final = (70, 1, 3, 5, 4)
-_UNTRUSTED: Final = 4
+VERDICTS: Final[dict[ExitCode, Verdict]] = {0: "verified", 1: "altered", 3: "unreadable", 4: "untrusted", 5: "incomplete", 70: "error"}
+_SEVERITY: Final[tuple[ExitCode, ...]] = (70, 1, 3, 5, 4)
+_UNTRUSTED: Final[ExitCode] = 4
 _CHUNK: Final = 1024 * 1024
 _MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes of a file that is held in memory to find out whether it was re-formatted."""
 
 
-def combine_exit_codes(codes: Iterable[int]) -> int:
+def combine_exit_codes(codes: Iterable[int]) -> ExitCode:
     """Return the exit code for several files: the first of 70, 1, 3, 5, 4 that occurs. No file at all is 2."""
     found = set(codes)
     return next((code for code in _SEVERITY if code in found), 0) if found else 2
@@ -171,7 +172,7 @@ class VerificationReport(Struct, frozen=True, kw_only=True):
         return None
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> ExitCode:
         """The exit code of FORMAT §8."""
         decisive = self.decisive
         if decisive is None:
@@ -179,7 +180,7 @@ class VerificationReport(Struct, frozen=True, kw_only=True):
         return EXIT_CODES[decisive.check] if decisive.status == "fail" else _UNTRUSTED
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """"verified", "altered", "unreadable", "untrusted" or "incomplete"."""
         return VERDICTS[self.exit_code]
 
@@ -587,7 +588,7 @@ def verify_file(
     """
     run = _Run(policy, now, limits, keep=False)
     try:
-        with _open_regular(path) as stream:
+        with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > limits.file:
                 run.fail("read", _too_large(limits))
@@ -605,12 +606,3 @@ def verify_file(
         return run.report(None)
     report = verify_record(data, policy, now=now, allow_reformatted=allow_reformatted, limits=limits)
     return msgspec.structs.replace(report, sealed_record=None)
-
-
-def _open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
-    """Open a regular file, and nothing that could block. Raises `OSError`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file")
-    return open(descriptor, "rb")  # noqa: SIM115 - the caller closes it

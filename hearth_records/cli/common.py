@@ -1,0 +1,181 @@
+"""What the commands share: exit codes, errors on standard error, trust options, the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+
+from hearth_records import files, keys
+from hearth_records.errors import HearthRecordsError, TrustError, escape
+from hearth_records.model import format_timestamp, system_clock
+from hearth_records.profile import DEFAULT_LIMITS
+from hearth_records.trust import TrustPolicy
+from hearth_records.verify import unreadable, verify_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hearth_records.verify import VerificationReport
+
+USAGE: Final = 2
+UNREADABLE: Final = 3
+INTERNAL: Final = 70
+INTERRUPTED: Final = 130
+_MAX_POLICY: Final = 16 * 1024 * 1024
+
+
+class CommandError(Exception):
+    """A command cannot do what it was asked: what is wrong, what to do about it, and the exit code."""
+
+    def __init__(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.hint = hint
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in the form that all commands share."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `CommandError` for a wrong command line."""
+        raise CommandError(message, exit_code=USAGE, hint=f"{self.prog} --help")
+
+
+def run(prog: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code. Whatever goes wrong is said on standard error, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding cannot say is escaped, not an error
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = command(arguments)
+        sys.stdout.flush()
+    except CommandError as error:
+        complain(prog, str(error), error.hint)
+        return error.exit_code
+    except HearthRecordsError as error:
+        complain(prog, str(error), error.hint)
+        return UNREADABLE
+    except BrokenPipeError:
+        # Whoever read the output is gone; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERNAL
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        complain(prog, f"{name}{error.strerror or error}")
+        return UNREADABLE
+    except KeyboardInterrupt:
+        complain(prog, "interrupted")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback, and never a success
+        complain(prog, f"internal error: {type(error).__name__}: {error}", "this is a fault of hearth-records; please report it")
+        return INTERNAL
+    return code
+
+
+def complain(prog: str, message: str, hint: str | None = None) -> None:
+    """Say on standard error what is wrong and what to do about it."""
+    print(f"{prog}: error: {escape(message)}", file=sys.stderr)
+    if hint:
+        print(f"hint: {escape(hint)}", file=sys.stderr)
+
+
+class Palette:
+    """Colours, where standard output is a terminal that wants them (https://no-color.org)."""
+
+    def __init__(self) -> None:
+        self._on = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def __call__(self, text: str, good: bool | None) -> str:  # noqa: FBT001 - good, bad or neither
+        """Return `text` in green, red or, for None, yellow."""
+        if not self._on:
+            return text
+        return f"\x1b[{'33' if good is None else '32' if good else '31'}m{text}\x1b[0m"
+
+
+# --- trust -------------------------------------------------------------------------------------------------------------
+
+
+def add_trust_options(parser: argparse.ArgumentParser, without: str, help_without: str) -> None:
+    """Add the ways to say whose signature is accepted; `without` is the option to go without."""
+    group = parser.add_argument_group("whose signature is accepted (one of these is needed)")
+    group.add_argument("--trust", metavar="FILE", help="a trust policy (hearth-trust/1)")
+    group.add_argument("--key", metavar="PUBLIC.pem", action="append", help="a public key that may seal; may be repeated")
+    group.add_argument(without, action="store_true", dest="without_trust", help=help_without)
+    parser.add_argument("--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing")
+
+
+def read_policy(options: argparse.Namespace, without: str) -> TrustPolicy | None:
+    """Return the policy that the options name, None when they ask to go without."""
+    chosen = [name for name, given in (("--trust", options.trust), ("--key", options.key), (without, options.without_trust)) if given]
+    if len(chosen) != 1:
+        raise CommandError(
+            f"{' and '.join(chosen)} exclude each other" if chosen else "nothing says whose signature is accepted",
+            exit_code=USAGE,
+            hint=f"give one of --trust FILE, --key PUBLIC.pem, {without}",
+        )
+    if options.trust:
+        return _reading(options.trust, lambda data: TrustPolicy.decode(data, allow_example_keys=options.allow_example_keys))
+    if options.key:
+        found = [(path, _reading(path, keys.load_public_key)) for path in options.key]
+        try:
+            return TrustPolicy.from_keys(found, allow_example_keys=options.allow_example_keys)
+        except TrustError as error:
+            raise CommandError(f"--key: {error}", exit_code=UNREADABLE, hint=error.hint) from None
+    return None
+
+
+_Read = TypeVar("_Read")
+
+
+def _reading(path: str, decode: Callable[[bytes], _Read]) -> _Read:
+    try:
+        return decode(files.read_regular(path, _MAX_POLICY))
+    except HearthRecordsError as error:
+        raise CommandError(f"{path}: {error}", exit_code=UNREADABLE, hint=error.hint) from None
+
+
+def present_time() -> str:
+    """Return the present time as a timestamp."""
+    return format_timestamp(system_clock())
+
+
+def read_input(path: str) -> bytes:
+    """Return the bytes of a record file, or of standard input for `-`. Raises `OSError`."""
+    if path == "-":
+        return sys.stdin.buffer.read(DEFAULT_LIMITS.file + 1)
+    return files.read_regular(path, DEFAULT_LIMITS.file)
+
+
+def verify_input(path: str, policy: TrustPolicy | None, *, allow_reformatted: bool = False) -> tuple[bytes, VerificationReport]:
+    """Return a file's bytes and what the verifier says about them. Raises `CommandError` when it cannot be read."""
+    try:
+        data = read_input(path)
+    except OSError as error:
+        raise CommandError(f"{path}: {unreadable(error).reason}", exit_code=UNREADABLE) from None
+    return data, verify_record(data, policy, now=present_time(), allow_reformatted=allow_reformatted)
+
+
+def refuse(path: str, report: VerificationReport) -> NoReturn:
+    """Raise the `CommandError` for a record that does not verify, with the exit code of the verification."""
+    decisive = report.decisive
+    reason = f"{decisive.check}: {decisive.reason or 'did not run'}" if decisive else "not verified"
+    raise CommandError(
+        f"{path}: {report.verdict}: {reason}", exit_code=report.exit_code, hint=(decisive.hint if decisive else None)
+    )
+
+
+def write_output(data: bytes, out: str | None) -> None:
+    """Write to a new file, or to standard output."""
+    if out is None:
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        files.write_new(out, data)
+    except FileExistsError:
+        raise CommandError(f"{out}: exists already", exit_code=USAGE, hint="nothing is ever replaced: name another file") from None

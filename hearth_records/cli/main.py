@@ -1,0 +1,56 @@
+"""`hearth-records`: finds the command by its name."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from hearth_records._version import __version__
+from hearth_records.cli.common import USAGE, CommandError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "demo": "run a real migration, record, seal, verify and tamper with it",
+    "keygen": "make a key pair",
+    "scaffold": "regenerate rollback guidance from a record (regenerate-scaffold)",
+    "schema": "the JSON Schemas",
+    "show": "show a record as an operator reads it",
+    "validate": "validate a record against the JSON Schema (validate-record)",
+    "verify": "verify a record offline (verify-record)",
+}
+
+
+def _usage() -> str:
+    lines = ["usage: hearth-records COMMAND …", "", "Flight recorder: records are verified offline, guidance is never executed.", ""]
+    lines += [f"  {name:<10} {text}" for name, text in COMMANDS.items()]
+    return "\n".join([*lines, "", "hearth-records COMMAND --help says more", ""])
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run the command that the first argument names."""
+    name = arguments[0] if arguments else ""
+    if name in ("-h", "--help"):
+        print(_usage(), end="")
+        return 0
+    if name == "--version":
+        print(f"hearth-records {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise CommandError(
+            f"no such command: {name}" if name else "no command was given",
+            exit_code=USAGE,
+            hint=f"one of {', '.join(COMMANDS)}",
+        )
+    module = importlib.import_module(f"hearth_records.cli.{name}")
+    code: int = module.command(arguments[1:], f"hearth-records {name}")
+    return code
+
+
+def main() -> int:
+    """Run as a program."""
+    arguments = sys.argv[1:]
+    prog = "hearth-records" if not arguments or arguments[0] not in COMMANDS else f"hearth-records {arguments[0]}"
+    return run(prog, command, arguments)

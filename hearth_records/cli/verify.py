@@ -1,0 +1,95 @@
+"""`verify-record`: is this record whole, unaltered, and sealed by somebody whom the reader trusts?"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from hearth_records.cli.common import CommandError, Palette, Parser, add_trust_options, present_time, read_input, read_policy, run
+from hearth_records.errors import escape
+from hearth_records.verify import combine_exit_codes, verify_file, verify_record
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from hearth_records.trust import TrustPolicy
+    from hearth_records.verify import VerificationReport
+
+_MEANS = {
+    0: "every check that was asked for holds; authentic is not true: it says who sealed what, not that the execution was right",
+    1: "altered, or wrong: do not rely on it",
+    3: "this file cannot be judged",
+    4: "consistent in itself, but nothing proves who sealed it",
+    5: "not sealed: what is there is checked, and more may be missing",
+    70: "the verifier failed; nothing is proven",
+}
+
+
+def _parser(prog: str) -> Parser:
+    parser = Parser(prog, "Verify execution records offline.")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="record files; - is standard input")
+    add_trust_options(parser, "--no-trust", "check only what needs no key; ends with 4, never 0")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to report (default: text)")
+    parser.add_argument(
+        "--allow-reformatted", action="store_true", help="rewrite a re-formatted file to its frame first, and say so"
+    )
+    return parser
+
+
+def command(arguments: Sequence[str], prog: str = "verify-record") -> int:
+    """Verify files; returns the exit code of FORMAT §8."""
+    options = _parser(prog).parse_args(arguments)
+    policy = read_policy(options, "--no-trust")
+    if not options.files:
+        raise CommandError("no file was given", exit_code=combine_exit_codes(()), hint="name the record files; - is standard input")
+    reports = [(path, _verify(path, policy, options)) for path in options.files]
+    if options.format == "json":
+        from hearth_records import documents  # noqa: PLC0415 - start-up time
+
+        entries = [documents.file_entry(path, report) for path, report in reports]
+        sys.stdout.buffer.write(documents.encode_document(documents.report_document(entries)))
+    else:
+        palette = Palette()
+        print("\n".join(_text(path, report, palette) for path, report in reports), end="")
+    return combine_exit_codes(report.exit_code for _path, report in reports)
+
+
+def _verify(path: str, policy: TrustPolicy | None, options: argparse.Namespace) -> VerificationReport:
+    if path == "-":
+        return verify_record(read_input(path), policy, now=present_time(), allow_reformatted=options.allow_reformatted)
+    return verify_file(path, policy, now=present_time(), allow_reformatted=options.allow_reformatted)
+
+
+def _text(path: str, report: VerificationReport, palette: Palette) -> str:
+    """Return the report on one file: a line a check, what is known of the record, the verdict last."""
+    lines = [escape(path)]
+    for result in report.checks:
+        asked = result.check != "timestamp" or report.timestamp_demanded
+        mark = palette(f"{result.status.replace('_', ' '):<8}", {"pass": True, "fail": False}.get(result.status))
+        note = escape(result.reason) if result.reason else "" if asked or result.status != "not_run" else "not asked for"
+        lines.append(f"  {result.check:<12} {mark} {note}".rstrip())
+        if result.hint:
+            lines.append(f"  {'':<12} hint: {escape(result.hint)}")
+    facts = [
+        ("file", f"sha256 {report.sha256}" if report.sha256 else None),
+        ("execution", escape(report.execution_id) if report.execution_id else None),
+        ("events", f"{report.events}, chain head {report.chain_head}" if report.events else None),
+        ("sealed at", f"{report.sealed_at}, by the sealer's word" if report.sealed_at else None),
+    ]
+    lines += [f"  {name:<12} {value}" for name, value in facts if value]
+    for finding in report.signers:
+        name = f'"{escape(finding.name)}"' if finding.name is not None else "a key that is not known"
+        state = {"good": "good", "bad": "BAD", "not_run": "not checked"}[finding.status]
+        lines.append(f"  {finding.role:<12} {state}: {name}, {escape(finding.algorithm)} {finding.keyid}")
+    for warning in report.warnings:
+        place = "" if warning.seq is None else f", first at event {warning.seq}"
+        lines.append(f"  {'warning':<12} {warning.code}: {escape(warning.reason)} ({warning.count}{place})")
+    code = report.exit_code
+    lines.append(f"  {'verdict':<12} {palette(report.verdict.upper(), code == 0)}: {_MEANS[code]}")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Run as a program."""
+    return run("verify-record", command, sys.argv[1:])

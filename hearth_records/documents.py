@@ -1,0 +1,180 @@
+"""The JSON documents that commands print: the verification report and the scaffold with what it was made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
+
+from hearth_records import profile
+from hearth_records.model import RollbackScaffold
+from hearth_records.verify import CheckName, ExitCode, Status, Verdict, combine_exit_codes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hearth_records.verify import VerificationReport
+
+__all__ = ["REPORT_FORMAT", "SCAFFOLD_FORMAT", "ReportDocument", "ScaffoldDocument", "report_document", "scaffold_document"]
+
+REPORT_FORMAT: Final = "hearth-verification/1"
+SCAFFOLD_FORMAT: Final = "hearth-scaffold/1"
+NOTICE: Final = "Guidance for a person. Nothing here is executed, and nothing was inferred."
+
+
+class _Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the objects in these documents."""
+
+
+class CheckEntry(_Document, frozen=True, kw_only=True):
+    """One check of FORMAT §8. `seq` is an event's position from 0, `pointer` an RFC 6901 pointer into the record."""
+
+    check: CheckName
+    status: Status
+    code: str | None
+    reason: str | None
+    seq: int | None
+    pointer: str | None
+
+
+class SignerEntry(_Document, frozen=True, kw_only=True):
+    """A signature of the seal. `name` is what the reader's policy calls the key, null when it does not know it."""
+
+    keyid: str
+    algorithm: str
+    name: str | None
+    role: Literal["seal", "countersign"]
+    status: Literal["good", "bad", "not_run"]
+
+
+class WarningEntry(_Document, frozen=True, kw_only=True):
+    """A finding that is no error, how often it was made, and at which event first."""
+
+    code: str
+    count: int
+    reason: str
+    seq: int | None
+
+
+class FileEntry(_Document, frozen=True, kw_only=True):
+    """What came of one file. `sha256` is that of its bytes as they were read."""
+
+    file: str
+    sha256: str | None
+    verdict: Verdict
+    exit_code: ExitCode
+    checks: tuple[CheckEntry, ...]
+    execution_id: str | None
+    chain_head: str | None
+    events: int | None
+    sealed_at: str | None
+    signers: tuple[SignerEntry, ...]
+    reformatted: bool
+    warnings: tuple[WarningEntry, ...]
+
+
+class ReportDocument(_Document, frozen=True, kw_only=True):
+    """The verification report: one entry a file, and the exit code of the command."""
+
+    format: Literal["hearth-verification/1"]
+    exit_code: ExitCode
+    results: tuple[FileEntry, ...]
+
+
+class ScaffoldSource(_Document, frozen=True, kw_only=True):
+    """What a scaffold was made from, and what the verifier said about it."""
+
+    chain_head: str
+    events: int
+    file_sha256: str
+    sealed_at: str | None
+    signers: tuple[SignerEntry, ...]
+    verdict: Verdict
+
+
+class ScaffoldDocument(_Document, frozen=True, kw_only=True):
+    """Rollback guidance, and what it was made from."""
+
+    format: Literal["hearth-scaffold/1"]
+    made_from: ScaffoldSource
+    notice: str
+    scaffold: RollbackScaffold
+
+
+def file_entry(name: str, report: VerificationReport) -> FileEntry:
+    """Return what a report says about the file `name`; bytes of it that are not UTF-8 stand as `\\udc80`."""
+    return FileEntry(
+        file=name.encode("utf-8", "backslashreplace").decode(),
+        sha256=report.sha256,
+        verdict=report.verdict,
+        exit_code=report.exit_code,
+        checks=tuple(
+            CheckEntry(
+                check=check.check,
+                status=check.status,
+                code=check.code,
+                reason=check.reason,
+                seq=check.seq,
+                pointer=check.pointer,
+            )
+            for check in report.checks
+        ),
+        execution_id=report.execution_id,
+        chain_head=report.chain_head,
+        events=report.events,
+        sealed_at=report.sealed_at,
+        signers=_signers(report),
+        reformatted=report.reformatted,
+        warnings=tuple(
+            WarningEntry(code=item.code, count=item.count, reason=item.reason, seq=item.seq) for item in report.warnings
+        ),
+    )
+
+
+def _signers(report: VerificationReport) -> tuple[SignerEntry, ...]:
+    return tuple(
+        SignerEntry(keyid=item.keyid, algorithm=item.algorithm, name=item.name, role=item.role, status=item.status)
+        for item in report.signers
+    )
+
+
+def report_document(entries: Sequence[FileEntry]) -> ReportDocument:
+    """Return the report about several files."""
+    exit_code = combine_exit_codes(entry.exit_code for entry in entries)
+    return ReportDocument(format=REPORT_FORMAT, exit_code=exit_code, results=tuple(entries))
+
+
+def scaffold_document(scaffold: RollbackScaffold, report: VerificationReport) -> ScaffoldDocument:
+    """Return a scaffold together with what the verifier said about its record."""
+    return ScaffoldDocument(
+        format=SCAFFOLD_FORMAT,
+        made_from=ScaffoldSource(
+            chain_head=scaffold.chain_head,
+            events=report.events or 0,
+            file_sha256=report.sha256 or "",
+            sealed_at=report.sealed_at,
+            signers=_signers(report),
+            verdict=report.verdict,
+        ),
+        notice=NOTICE,
+        scaffold=scaffold,
+    )
+
+
+def encode_document(document: ReportDocument | ScaffoldDocument) -> bytes:
+    """Return a document's bytes: canonical JSON (RFC 8785), every character beyond ASCII escaped, and a line break.
+
+    The escapes keep what came out of a record from acting on a terminal.
+    """
+    text = profile.encode(document).decode()
+    if text.isascii() and "\x7f" not in text:
+        return text.encode() + b"\n"
+    return "".join(char if char < "\x7f" else _escape(char) for char in text).encode() + b"\n"
+
+
+def _escape(char: str) -> str:
+    point = ord(char)
+    if point > 0xFFFF:
+        point -= 0x10000
+        return f"\\u{0xD800 + (point >> 10):04x}\\u{0xDC00 + (point & 0x3FF):04x}"
+    return f"\\u{point:04x}"

@@ -1,0 +1,67 @@
+"""Files: opened so that nothing blocks, written so that nothing is half there and nothing is replaced."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import IO
+
+__all__ = ["open_regular", "read_regular", "sync_directory", "write_new"]
+
+PathLike = str | os.PathLike[str]
+
+
+def open_regular(path: PathLike) -> IO[bytes]:
+    """Open a regular file for reading; a FIFO, a directory or a device never blocks and is refused. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+        return open(descriptor, "rb")  # noqa: SIM115 - the caller closes it
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: PathLike, limit: int) -> bytes:
+    """Return the bytes of a regular file of at most `limit` bytes. Raises `OSError`."""
+    with open_regular(path) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
+    return data
+
+
+def write_new(path: PathLike, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file that does not exist yet: it is there whole and durable, or not at all.
+
+    The bytes go to a name beside it, are synced, and get the real name by `link`, which never replaces a file.
+
+    Raises:
+        FileExistsError: there is a file of that name already.
+        OSError: the file cannot be written; nothing is left behind.
+
+    """
+    target = os.fspath(path)
+    directory, name = os.path.split(target)
+    scratch = os.path.join(directory, f".{name}.{os.getpid()}.new")  # noqa: PTH118 - no pathlib on the fast path
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(scratch, target)
+    finally:
+        os.unlink(scratch)  # noqa: PTH108 - as above
+    sync_directory(directory or ".")
+
+
+def sync_directory(path: PathLike) -> None:
+    """Make the names in a directory durable. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
