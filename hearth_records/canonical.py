@@ -424,15 +424,12 @@ def encode_file(events: Sequence[bytes], closing: Closing) -> bytes:
 
 
 def reframe(data: bytes) -> bytes:
-    """Return a re-formatted record in its frame (FORMAT §6); a file that is in its frame comes back as it is.
+    """Return a re-formatted record in its frame (FORMAT §6).
 
     Raises:
         FormatError: it is no JSON object of `format`, `events` and, when it is sealed, `disclosures` and `seal`.
 
     """
-    if data.startswith(OPENING):
-        return data
-    check_version(data)
     value = profile.decode_lenient(data, what="record", check="canonical", depth=-2)
     if not isinstance(value, dict):
         raise FormatError("a record is a JSON object", code="frame")

@@ -41,7 +41,7 @@ class SignerEntry(_Document, frozen=True, kw_only=True):
     """A signature of the seal. `name` is what the reader's policy calls the key, null when it does not know it."""
 
     keyid: str
-    algorithm: str
+    algorithm: str | None
     name: str | None
     role: Literal["seal", "countersign"]
     status: Literal["good", "bad", "not_run"]

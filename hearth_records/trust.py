@@ -29,6 +29,8 @@ from hearth_records.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hearth_records.model import SealPredicate, SignerName
+
 __all__ = ["PolicyDocument", "Revocation", "SignatureFinding", "TrustPolicy", "TrustedKey"]
 
 POLICY_FORMAT: Final = "hearth-trust/1"
@@ -54,7 +56,7 @@ class TrustedKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Text
     algorithm: Identifier
     public_key: Base64
-    roles: Annotated[tuple[RoleName, ...], Meta(min_length=1)]
+    roles: tuple[RoleName, ...]
     not_before: Timestamp | None
     not_after: Timestamp | None
     revoked: Revocation | None
@@ -90,7 +92,7 @@ class PolicyDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     require_timestamp: bool
     timestamp_authorities: tuple[Text, ...]
     require: Annotated[tuple[Requirement, ...], Meta(min_length=1)]
-    keys: Annotated[tuple[TrustedKey, ...], Meta(min_length=1)]
+    keys: tuple[TrustedKey, ...]
 
     def __post_init__(self) -> None:
         """Check scalars."""
@@ -99,10 +101,10 @@ class PolicyDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class SignatureFinding(Struct, frozen=True, kw_only=True):
-    """One signature of a seal, and what came of it."""
+    """One signature of a seal, and what came of it. A countersignature by an unknown key has no known algorithm."""
 
     keyid: str
-    algorithm: str
+    algorithm: str | None
     name: str | None
     role: Literal["seal", "countersign"]
     status: Literal["good", "bad", "not_run"]
@@ -222,16 +224,15 @@ class TrustPolicy:
         found = self.keys.get(keyid)
         return found[0].name if found else None
 
-    def check_seal(self, findings: Sequence[SignatureFinding], *, sealed_at: str, now: str | None) -> None:
+    def check_seal(self, predicate: SealPredicate, findings: Sequence[SignatureFinding], *, now: str | None) -> None:
         """Raise `TrustError` unless the policy is met by the signatures that were found good (FORMAT §9).
 
         Every signer has to be known, of role `seal`, of the policy's algorithm, in its window at `sealed_at`, and not
         revoked; and each requirement has to count enough distinct keys. `now` is only needed where the policy expires.
         """
         self._check_expiry(now)
-        for finding in findings:
-            if finding.role == "seal":
-                self._check_signer(finding, sealed_at)
+        for signer in predicate.signers:
+            self._check_signer(signer, predicate.sealed_at)
         for index, requirement in enumerate(self.document.require):
             counted = {
                 finding.keyid
@@ -272,18 +273,18 @@ class TrustPolicy:
                 actual=now,
             )
 
-    def _check_signer(self, finding: SignatureFinding, sealed_at: str) -> None:
-        found = self.keys.get(finding.keyid)
+    def _check_signer(self, signer: SignerName, sealed_at: str) -> None:
+        found = self.keys.get(signer.keyid)
         if found is None:
-            raise TrustError("a signer is not known to the policy", code="unknown-signer", actual=finding.keyid)
+            raise TrustError("a signer is not known to the policy", code="unknown-signer", actual=signer.keyid)
         entry, _key = found
         who = quote(entry.name)
-        if finding.algorithm != entry.algorithm:
+        if signer.algorithm != entry.algorithm:
             raise TrustError(
                 f"the seal and the policy disagree about the algorithm of {who}",
                 code="algorithm-mismatch",
                 expected=entry.algorithm,
-                actual=finding.algorithm,
+                actual=signer.algorithm,
             )
         if "seal" not in entry.roles:
             raise TrustError(f"{who} may not seal records", code="role", expected="seal", actual=", ".join(entry.roles))
@@ -298,8 +299,6 @@ class TrustPolicy:
             raise TrustError(
                 f"{who} was revoked as {entry.revoked.reason} at {entry.revoked.at}", code="revoked", actual=sealed_at
             )
-        if finding.status != "good":
-            raise TrustError(f"the signature of {who} is not good", code="signature-not-good", actual=finding.status)
 
 
 def encode_policy(document: PolicyDocument) -> bytes:

@@ -394,7 +394,7 @@ class _Run:
         if self.policy is None:
             return
         policy = self.policy
-        self._check("trust", lambda: policy.check_seal(self.findings, sealed_at=predicate.sealed_at, now=self.now))
+        self._check("trust", lambda: policy.check_seal(predicate, self.findings, now=self.now))
 
     def _try(self, seal: Seal, signature: Signature) -> SignatureFinding:
         algorithm = next(
@@ -411,7 +411,7 @@ class _Run:
                 self.warn("countersigner-not-counted", "countersignatures that the policy does not count")
         return SignatureFinding(
             keyid=signature.keyid,
-            algorithm=algorithm or (key.algorithm if key else "unknown"),
+            algorithm=algorithm or (key.algorithm if key else None),
             name=self.policy.name_of(signature.keyid) if self.policy else None,
             role="seal" if algorithm else "countersign",
             status=status,
@@ -539,13 +539,13 @@ def verify_record(
         return run.report(source)
     run.run(io.BytesIO(data))
     if "canonical" in run.errors and (framed := _reframed(run, data)) is not None:
-        if not allow_reformatted:
-            run.errors = {"canonical": _reformatted(run.errors["canonical"])}
-        else:
+        if allow_reformatted:
             data = framed
             run = _Run(policy, now, limits, keep=True)
             run.warn("reformatted", "the input was re-formatted; what was checked is the same record in its frame")
             run.run(io.BytesIO(data))
+        elif data.replace(b"\r\n", b"\n").strip() != framed.strip():  # else the frame's own error says it better
+            run.errors = {"canonical": _reformatted(run.errors["canonical"])}
     return run.report(source, data)
 
 

@@ -62,7 +62,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -103,7 +103,9 @@ VERDICTS |= {70: "error"}
 USAGE, REFUSED, UNTRUSTED, INTERNAL, INTERRUPTED = 2, 3, 4, 70, 130
 
 # §9: the key ids of published example keys, with which anybody can sign.
-EXAMPLE_KEYIDS: frozenset[str] = frozenset()
+EXAMPLE_KEYIDS: frozenset[str] = frozenset(
+    {"074ac3e846fe74224d47915c1160709fc27b5ffef5cb54a3280ce1f8e8f6db62"}
+)
 
 JsonObject = dict[str, Any]
 
@@ -121,10 +123,6 @@ class Defect(Exception):  # noqa: N818 - a finding about the input, not a fault 
         """The JSON pointer (RFC 6901) to the fault; None means the whole document."""
         parts = (str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
         return "".join(f"/{part}" for part in parts) or None
-
-
-class UnsupportedVersion(Defect):
-    """A record of another version, the one `shape` failure that is looked for first (§8)."""
 
 
 class PolicyError(Defect):
@@ -300,7 +298,7 @@ _OBJECTS = EVENTS | {
     # §5, §6
     "closing": "disclosures:disclosure[] seal:seal",
     "seal": "evidence:evidence[] signatures:signature[] statement:statement",
-    "signature": "evidence:evidence[] keyid:digest sig:base64",
+    "signature": "evidence:evidence[] keyid:digest sig:base64+",
     "evidence": "data:base64+ type:text+",
     "statement": """_type:=https://in-toto.io/Statement/v1 predicate:predicate
     predicateType:=urn:hearth-records:execution-seal:1 subject:subject[]""",
@@ -343,7 +341,7 @@ def check_shape(kind: str, value: object) -> None:
             check_members(value, OBJECTS.get(kind) or dict.fromkeys(value, "text"))
             check_rules(kind, value)
     elif not is_scalar(kind, value):
-        raise Defect("value", f"must be {kind.removeprefix('=')}, not {show(value)}")
+        raise Defect("value", f"{show(value)} is not of the kind {kind.removeprefix('=')}")
 
 
 def is_scalar(kind: str, value: object) -> bool:
@@ -351,10 +349,8 @@ def is_scalar(kind: str, value: object) -> bool:
     if kind in ("natural", "positive"):
         least = 1 if kind == "positive" else 0
         return isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if kind in ("boolean", "null"):
-        return isinstance(value, bool) if kind == "boolean" else value is None
-    if not isinstance(value, str):
-        return False
+    if kind in ("boolean", "null") or not isinstance(value, str):
+        return isinstance(value, bool) if kind == "boolean" else kind == "null" and value is None
     if kind in ("text", "text+"):
         return len(kind) - len("text") <= len(value) <= MAX_TEXT
     if kind in ("base64", "base64+"):
@@ -402,6 +398,8 @@ def check_rules(kind: str, value: JsonObject) -> None:
     if kind == "series":
         holds = (value["sequence"] == 0) == (value["previous"] is None)
         must(holds, "value", "must be null at sequence 0, and a digest after it", "previous")
+    if kind == "policy":
+        must(value["require"] != [], "range", "must demand something", "require")
     if kind in ("seal", "signature"):
         evidence = {(item["data"], item["type"]) for item in value["evidence"]}
         equal = len(evidence) != len(value["evidence"])
@@ -431,7 +429,7 @@ def check_details(details: JsonObject) -> None:
 def check_unreserved(value: object) -> None:
     """§1: no reserved name at any level (of which there are few, by now)."""
     for name, item in value.items() if isinstance(value, dict) else ():
-        must(name not in RESERVED, "reserved-name", f"the name {show(name)} is reserved", name)
+        must(name not in RESERVED, "reserved-name", f"the name {name} is reserved", name)
         with at(name):
             check_unreserved(item)
     for n, item in enumerate(value if isinstance(value, list) else ()):
@@ -450,6 +448,7 @@ def check_event(value: object) -> None:
 # ---- §6, §7  The frame of a file ----------------------------------------------------------
 
 FORMAT = "hearth-record/1"
+UNSUPPORTED = "unsupported-version"
 OPENING = b'{"format":"hearth-record/1","events":[\n'
 VERSION = re.compile(r"hearth-record/(0|[1-9][0-9]*)")
 VERSION_FIRST = re.compile(rb'\{"format":"hearth-record/(0|[1-9][0-9]*)"')
@@ -553,10 +552,10 @@ def reframe(data: bytes) -> bytes:
     return lines + b"]," + encode(closing)[1:] + b"\n" if closing else lines
 
 
-def unsupported(version: str) -> UnsupportedVersion:
-    """§8: return the defect of a file of another version."""
+def unsupported(version: str) -> Defect:
+    """§8: return the one defect of shape that is looked for before `canonical`."""
     reason = f"version {version[:MAX_NAME]} of the format is not supported, 1 is"
-    return UnsupportedVersion("unsupported-version", reason, "format")
+    return Defect(UNSUPPORTED, reason, "format")
 
 
 def is_framed_within(data: bytes) -> bool:
@@ -581,10 +580,9 @@ def read_record(data: bytes, *, allow_reformatted: bool) -> tuple[Record, bool]:
         found = defect
     try:
         framed = reframe(data)
-    except UnsupportedVersion:
-        raise
     except Defect as defect:
-        raise (defect if allow_reformatted else found) from None
+        told = allow_reformatted or defect.code == UNSUPPORTED
+        raise (defect if told else found) from None
     if allow_reformatted:
         return read_frame(framed), True
     if is_framed_within(data):
@@ -723,7 +721,7 @@ def check_disclosures(record: Record) -> None:
             hashed = hashlib.sha256(disclosure.encode()).digest()
             owner = owners.get(base64.urlsafe_b64encode(hashed).rstrip(b"=").decode())
             if owner is None:
-                raise Defect("unreferenced", "no digest refers to it")  # noqa: TRY301 - as above
+                raise Defect("unreferenced", "no digest refers to it")
             taken = name in record.events[owner]["details"] or name in found.get(owner, ())
             must(not taken, "name-taken", f"event {owner} has a detail {show(name)} already")
             found.setdefault(owner, {})[name] = value
@@ -736,6 +734,7 @@ def check_disclosures(record: Record) -> None:
 def open_disclosure(disclosure: str) -> tuple[str, object]:
     """§6: return name and value of the base64url of JCS [salt,name,value]."""
     raw = unbase64(disclosure, url=True)
+    must(raw is not None, "disclosure", "it is not unpadded base64url")
     match decode(raw or b""):
         case [str(salt), str(name), value]:
             check_shape("salt", salt)
@@ -771,7 +770,7 @@ def check_head(record: Record, statement: JsonObject) -> None:
         reason = f"the seal states {show(predicate[name])}, the events {show(value)}"
         where = ("seal", "statement", "predicate", name)
         must(predicate[name] == value, "head", reason, *where)
-    same = subject == {"digest": {"sha256": head}, "name": first["execution_id"]}
+    same = subject == {"digest": {"sha256": head}, "name": first.get("execution_id")}
     must(same, "head", "the subject is not this execution", "seal", "statement", "subject")
 
 
@@ -848,7 +847,7 @@ def ask_openssl(der: bytes, signature: bytes, message: bytes) -> bool | None:
             command += [option, str(path)]
         try:
             none = subprocess.DEVNULL
-            done = subprocess.run(command, stdin=none, capture_output=True, check=False)
+            done = subprocess.run(command, stdin=none, capture_output=True, check=False)  # noqa: S603 - our own list
         except OSError:
             return None
     answers = {0: b"Signature Verified Successfully", 1: b"Signature Verification Failure"}
@@ -871,16 +870,6 @@ class Key:
     not_before: str | None = None
     not_after: str | None = None
     revoked: Mapping[str, str] | None = None
-
-    def in_window(self, time: str) -> bool:
-        """Tell whether not_before <= time < not_after; text order is time order (§2)."""
-        begun = self.not_before is None or self.not_before <= time
-        return begun and (self.not_after is None or time < self.not_after)
-
-    def is_revoked(self, time: str) -> bool:
-        """Tell whether it had ended. No evidence is examined, so `compromised` always has."""
-        at, reason = (self.revoked or {}).get("at"), (self.revoked or {}).get("reason")
-        return at is not None and (reason == "compromised" or at <= time)
 
 
 @dataclass(frozen=True)
@@ -924,7 +913,7 @@ def policy_from_keys(pems: Iterable[bytes], *, allow_example_keys: bool = False)
         try:
             match = PEM.fullmatch(pem)
             if match is None:
-                raise Defect("pem", "it is not one PEM block of the type PUBLIC KEY")  # noqa: TRY301 - as below
+                raise Defect("pem", "it is not one PEM block of the type PUBLIC KEY")
             key = Key(*read_spki(unbase64(b"".join(match[1].split()).decode("ascii"))))
             _admit(keys, key, allow_example_keys=allow_example_keys)
         except Defect as defect:
@@ -1007,9 +996,7 @@ def check_signature(seal: JsonObject, rows: Sequence[Signer]) -> str | None:
     return None if verified else "no signature of a signer could be verified"
 
 
-def check_trust(
-    statement: JsonObject, rows: Sequence[Signer], policy: Policy, now: str | None
-) -> None:
+def check_trust(statement: JsonObject, rows: Sequence[Signer], policy: Policy, now: str | None) -> None:
     """Check 10: expiry, then every signer by one rule after the other, then requirements."""
     expired = policy.expires is not None and (now is None or policy.expires <= now)
     must(not expired, "policy-expired", f"the policy expires at {policy.expires}")
@@ -1038,16 +1025,19 @@ DISTRUST = {  # in the order in which the reasons are given
 
 
 def distrust(row: Signer, sealed_at: str) -> set[str]:
-    """§9: all that speaks against a signer."""
+    """§9: all that speaks against a signer. Text order is time order (§2)."""
     key = row.key
     if key is None:
         return {"unknown-signer"}
+    # No time evidence is examined, so nothing shows a signature to be older than `at`.
+    revoked = key.revoked or {"at": "never", "reason": "not"}
+    ended = revoked["reason"] == "compromised" or revoked["at"] <= sealed_at
     against = {
         "algorithm-mismatch": row.algorithm != key.algorithm,
         "unsupported-algorithm": row.index is not None and row.status == "not_run",
         "role": "seal" not in key.roles,
-        "outside-window": not key.in_window(sealed_at),
-        "revoked": key.is_revoked(sealed_at),
+        "outside-window": not (key.not_before or "") <= sealed_at < (key.not_after or "never"),
+        "revoked": ended,
     }
     return {code for code, applies in against.items() if applies}
 
@@ -1145,9 +1135,7 @@ class Result:
         }
 
 
-def verify_bytes(
-    data: bytes, policy: Policy | None, *, now: str | None, allow_reformatted: bool = False
-) -> Result:
+def verify_bytes(data: bytes, policy: Policy | None, *, now: str | None, allow_reformatted: bool = False) -> Result:
     """Verify one record (§8). Without a policy it is checked for consistency: 4 at best.
 
     `now`, in the form of §2, is for the expiry of the policy; without it a policy that
@@ -1163,8 +1151,7 @@ def verify_bytes(
     try:
         record, result.reformatted = read_record(data, allow_reformatted=allow_reformatted)
     except Defect as defect:
-        early = isinstance(defect, UnsupportedVersion)
-        return result.fail("shape" if early else "canonical", defect)
+        return result.fail("shape" if defect.code == UNSUPPORTED else "canonical", defect)
     result.note("canonical", "pass")
     if result.reformatted:
         result.warn("reformatted", "the input was rewritten to the frame first", [None])
@@ -1201,9 +1188,7 @@ def _verify_events(record: Record, result: Result) -> None:
         result.warn("planned-step-not-run", "a step of the plan never started", never)
 
 
-def _verify_seal(
-    record: Record, seal: JsonObject, policy: Policy | None, now: str | None, result: Result
-) -> None:
+def _verify_seal(record: Record, seal: JsonObject, policy: Policy | None, now: str | None, result: Result) -> None:
     """Make checks 6 to 11, and warn of what is odd about the seal."""
     statement = result.statement = seal["statement"]
     result.run("disclosures", check_disclosures, record)
@@ -1231,15 +1216,11 @@ def _verify_seal(
 # ---- Files, reports, the command line -----------------------------------------------------
 
 
-def open_unblocked(name: str, flags: int) -> int:
-    """Open a file without waiting for it, should it be a FIFO."""
-    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-
-
 def read_file(name: str, limit: int) -> bytes:
-    """Check 1: read a regular file once, or what `-` stands for; not past the limit."""
+    """Check 1: read a regular file once, or what `-` stands for; wait for nothing else."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(name, "rb", opener=open_unblocked) if name != "-" else _stdin() as stream:
+        with os.fdopen(os.dup(0) if name == "-" else os.open(name, flags), "rb") as stream:
             regular = name == "-" or stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
             must(regular, "unreadable", "it is not a regular file")
             chunks, left = [], limit + 1
@@ -1250,12 +1231,6 @@ def read_file(name: str, limit: int) -> bytes:
         raise Defect("unreadable", error.strerror or "it cannot be read") from None
     must(left > 0, "too-large", f"over {limit} bytes")
     return b"".join(chunks)
-
-
-def _stdin() -> contextlib.nullcontext[IO[bytes]]:
-    if sys.stdin is None:
-        raise Defect("unreadable", "standard input is closed")
-    return contextlib.nullcontext(sys.stdin.buffer)
 
 
 def complain(message: str, hint: str) -> None:

@@ -81,7 +81,7 @@ def _text(path: str, report: VerificationReport, palette: Palette) -> str:
     for finding in report.signers:
         name = f'"{escape(finding.name)}"' if finding.name is not None else "a key that is not known"
         state = {"good": "good", "bad": "BAD", "not_run": "not checked"}[finding.status]
-        lines.append(f"  {finding.role:<12} {state}: {name}, {escape(finding.algorithm)} {finding.keyid}")
+        lines.append(f"  {finding.role:<12} {state}: {name}, {escape(finding.algorithm or 'unknown')} {finding.keyid}")
     for warning in report.warnings:
         place = "" if warning.seq is None else f", first at event {warning.seq}"
         lines.append(f"  {'warning':<12} {warning.code}: {escape(warning.reason)} ({warning.count}{place})")
