@@ -18,6 +18,7 @@ memory. Nothing here raises for a bad record: the report says what is wrong, and
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -491,7 +492,15 @@ def _plain(value: object) -> str | int:
 
 def unreadable(error: OSError) -> FormatError:
     """Return the failure of `read` for an error of the operating system."""
-    return FormatError(f"cannot be read: {error.strerror or error}", check="read", code="unreadable")
+    code = "too-large" if error.errno == errno.EFBIG else "unreadable"
+    return FormatError(f"cannot be read: {error.strerror or error}", check="read", code=code)
+
+
+def report_unreadable(error: OSError) -> VerificationReport:
+    """Return the report on what could not be read at all."""
+    run = _Run(None, None, DEFAULT_LIMITS, keep=False)
+    run.fail("read", unreadable(error))
+    return run.report(None)
 
 
 class _HashingSource:
