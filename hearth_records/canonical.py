@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, TypeVar
 import msgspec
 
 from hearth_records import profile
-from hearth_records.errors import FormatError
+from hearth_records.errors import FormatError, escape
 from hearth_records.model import (
     FORMAT,
     AnyEvent,
@@ -110,7 +110,8 @@ class DecodedEvents(NamedTuple):
 
 def decode_events(lines: list[bytes], position: int = 0, limits: Limits = DEFAULT_LIMITS) -> DecodedEvents:
     """Return the events of several lines, as `decode_event` would one by one, but faster. Raises `FormatError` as it does."""
-    if max(map(len, lines)) <= limits.event or (position == 0 and len(lines) == 1):
+    others = lines if position else lines[1:]
+    if max(map(len, others), default=0) <= limits.event and (position or len(lines[0]) <= limits.first_event):
         try:
             return _decode_lines(lines)
         except _DOUBT:
@@ -125,17 +126,17 @@ _DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)
 def _decode_lines(lines: list[bytes]) -> DecodedEvents:
     """Return the events in `lines` when all is well; raises one of `_DOUBT` when a closer look is needed.
 
-    Canonical bytes hold no line break, so that equal bytes mean equal lines.
+    Canonical bytes hold no line break, so that equal bytes, as many as there are lines, mean equal lines.
     """
     joined = b"\n".join(lines) + b"\n"
     events = _event_decoder.decode_lines(joined)
-    if profile.encode_lines(events) != joined:
+    if len(events) != len(lines) or profile.encode_lines(events) != joined:
         raise ValueError
     if not are_timestamps([event.timestamp for event in events]):
         raise ValueError
     if not are_digests([event.previous_event_hash for event in events if event.previous_event_hash is not None]):
         raise ValueError
-    details = b"\n".join([bytes(event.details_json) for event in events])
+    details = profile.encode_lines([event.details_json for event in events])
     hold_digests = b'"_sd"' in details
     profile.check_objects(details, depth=1)
     if hold_digests or b'"..."' in details:
@@ -232,17 +233,21 @@ def _check_shape(data: bytes, value: profile.JSONValue, decode: Callable[[bytes]
 
 def _shape_error(error: msgspec.ValidationError) -> FormatError:
     """Translate what msgspec says: `Expected `int`, got `str` - at `$.plan.steps[0].step_index``."""
-    message, _, path = str(error).partition(" - at `$")
+    # What stands before the last "at" may be a text of the record, with anything in it.
+    message, found, path = str(error).rpartition(" - at `$")
+    if not found:
+        message, path = path, ""
     pointer = _pointer(path.removesuffix("`"))
     cause = error.__cause__
     if isinstance(cause, ScalarError):
-        return FormatError(message, check="shape", code=cause.code, pointer=f"{pointer}/{cause.member}")
-    if (name := re.match(r"Object (contains unknown|missing required) field `(.*)`", message, re.DOTALL)) is not None:
+        return FormatError(escape(message), check="shape", code=cause.code, pointer=f"{pointer}/{cause.member}")
+    if (name := re.match(r"Object (contains unknown|missing required) field `(.*?)`?$", message, re.DOTALL)) is not None:
         pointer = profile.pointer_join(pointer, name[2])
         code, text = ("unknown", "a member is not known") if name[1] == "contains unknown" else ("missing", "a member is missing")
         return FormatError(text, check="shape", code=code, pointer=pointer)
     code = {"Inv": "value", "Exp": "type"}.get(message[:3], "shape")
-    return FormatError(message[:1].lower() + message[1:].replace("`", '"'), check="shape", code=code, pointer=pointer)
+    text = escape(message[:1].lower() + message[1:].replace("`", '"'))
+    return FormatError(text, check="shape", code=code, pointer=pointer)
 
 
 def _pointer(path: str) -> str:
@@ -293,7 +298,8 @@ def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS) -> Closing:
     try:
         closing = _decode_any_closing(data)
         if _encode(closing) == data:
-            encode_statement(closing.seal.statement)
+            if len(data) > MAX_STATEMENT:
+                encode_statement(closing.seal.statement)
             return closing
     except (ValueError, RecursionError, msgspec.MsgspecError):
         pass  # which rule it breaks is found out below

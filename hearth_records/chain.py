@@ -7,8 +7,14 @@ The chain head is the `event_hash` of the last event. It commits to everything b
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hearth_records.errors import ChainError
-from hearth_records.model import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hearth_records.model import Event
 
 __all__ = ["ChainState", "chain_head", "check_chain", "event_hash"]
 
@@ -37,14 +43,22 @@ class ChainState:
         self.error: ChainError | None = None
         self._pending: str | None = None
 
-    def follow(self, event: Event, digest: str) -> None:
-        """Take the next event and its hash."""
+    def follow(self, events: Sequence[Event], digests: Sequence[str]) -> None:
+        """Take the next events and their hashes."""
+        head, length = self.head, self.length
+        for event, digest in zip(events, digests, strict=True):
+            if event.previous_event_hash != head or event.seq != length or self._pending is not None:
+                self.head, self.length = head, length
+                self._look(event, digest)
+            head = digest
+            length += 1
+        self.head, self.length = head, length
+
+    def _look(self, event: Event, digest: str) -> None:
         if self._pending is not None:
             self._settle(cleared=event.previous_event_hash == self._pending)
         if self.error is None and (event.seq != self.length or event.previous_event_hash != self.head):
             self._fault(event, digest)
-        self.head = digest
-        self.length += 1
 
     def finish(self, sealed_head: str | None) -> ChainError | None:
         """Return the first fault, or None. The sealed head, where there is one, is the link after the last event."""
@@ -89,8 +103,7 @@ class ChainState:
 def check_chain(events: tuple[Event, ...]) -> str:
     """Return the head of a chain in memory. Raises `ChainError` at the first fault, and for no events at all."""
     state = ChainState()
-    for event in events:
-        state.follow(event, event_hash(event))
+    state.follow(events, [event_hash(event) for event in events])
     if (error := state.finish(None)) is not None:
         raise error
     if state.head is None:

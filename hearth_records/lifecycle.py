@@ -83,7 +83,7 @@ class _Indexes:
 class LifecycleState:
     """Where an execution stands after the events that were applied.
 
-    `check` asks whether an event may come next and changes nothing; `apply` takes one that may.
+    A refused event changes nothing.
     """
 
     __slots__ = (
@@ -113,49 +113,41 @@ class LifecycleState:
         self._started = _Indexes()
         self._planned: frozenset[int] = frozenset()
 
-    # Every event passes here twice, so that its type is compared and not looked up along its bases.
+    # Every event of every record passes here: types are compared and not looked up along their bases, and the common
+    # cases are decided in one condition.
 
-    def check(self, event: Event) -> None:
-        """Raise `LifecycleError` unless `event` may come next."""
-        if self.finished is not None:
-            self._fail("finished", "nothing follows execution_finished")
-        if self.start is None:
-            if type(event) is not ExecutionStarted:
-                self._fail("not-started", "the first event is execution_started")
+    def take(self, event: Event) -> None:
+        """Take the next event. Raises `LifecycleError`, and changes nothing, when it may not come next."""
+        if self.start is None or self.finished is not None:
+            self._take_first(event)
         elif type(event) is StepStarted:
-            self._check_start(event)
-        elif isinstance(event, StepEvent):
-            self._check_end(event)
-        elif type(event) is SideEffectObserved:
-            if event.step_index is not None and event.step_index not in self._started:
-                self._fail("effect-step", f"an effect names a step that has started, not {event.step_index}")
-        elif type(event) is ExecutionFinished:
-            self._check_finish(event)
-        elif type(event) is ExecutionStarted:
-            self._fail("started-twice", "execution_started stands once")
-
-    def apply(self, event: Event) -> None:
-        """Take `event`, which `check` let pass."""
-        if type(event) is StepStarted:
+            if self.open_step or event.step_index <= self.last_step_index or self.step_failed or self.escalated:
+                self._check_start(event)
             self._start_step(event)
         elif isinstance(event, StepEvent):
+            step = self.open_step
+            if (
+                step is None
+                or step.step_index != event.step_index
+                or step.step_name != event.step_name
+                or step.phase is not event.phase
+            ):
+                self._refuse_end(event)
             self.open_step = None
             if type(event) is StepFailed:
                 self.step_failed = True
+        elif type(event) is SideEffectObserved:
+            if event.step_index != self.last_step_index:
+                self._check_effect(event)
         elif type(event) is SecurityObserved:
             self._see(event.security_snapshot)
-        elif type(event) is ExecutionStarted:
-            self.start = event
-            self._planned = frozenset(step.step_index for step in event.plan.steps)
         elif type(event) is ExecutionFinished:
-            self._see(event.security_snapshot)
-            self.finished = event
-            if any(index not in self._started for index in self._planned):
-                self._warn("planned-step-not-run", "steps of the plan that never ran")
-        timestamp = event.timestamp
-        if timestamp < self.last_timestamp:
+            self._finish(event)
+        else:
+            self._fail("started-twice", "execution_started stands once")
+        if event.timestamp < self.last_timestamp:
             self._warn("time-went-back", "timestamps earlier than their predecessor's")
-        self.last_timestamp = timestamp
+        self.last_timestamp = event.timestamp
         self.length += 1
 
     def _start_step(self, event: StepStarted) -> None:
@@ -174,26 +166,46 @@ class LifecycleState:
         if self.start is not None and is_escalated(self.start.security_snapshot, snapshot):
             self.escalated = True
 
-    def _check_start(self, event: StepEvent) -> None:
+    def _take_first(self, event: Event) -> None:
+        if self.finished is not None:
+            self._fail("finished", "nothing follows execution_finished")
+        if type(event) is not ExecutionStarted:
+            self._fail("not-started", "the first event is execution_started")
+        self.start = event
+        self._planned = frozenset(step.step_index for step in event.plan.steps)
+
+    def _check_start(self, event: StepStarted) -> None:
         if self.escalated:
             self._fail("escalated", "no step starts after a security escalation")
         if self.open_step is not None:
             self._fail("step-open", f"one step is open at a time, and step {self.open_step.step_index} is")
         if event.step_index <= self.last_step_index:
             self._fail(
-                "step-order", f"steps start in the order of their index, once each: after {self.last_step_index} comes a higher one, not {event.step_index}"
+                "step-order",
+                f"steps start in the order of their index, once each: after {self.last_step_index} comes a higher one,"
+                f" not {event.step_index}",
             )
         if self.step_failed and event.phase is not StepPhase.CLEANUP:
             self._fail("after-failure", "after a failed step only cleanup steps start")
 
-    def _check_end(self, event: StepEvent) -> None:
-        step = self.open_step
-        if step is None:
+    def _refuse_end(self, event: StepEvent) -> None:
+        if self.open_step is None:
             self._fail("no-step-open", f"step {event.step_index} is not open")
-        elif (
-            step.step_index != event.step_index or step.step_name != event.step_name or step.phase is not event.phase
-        ):
-            self._fail("other-step", f"the open step is {step.step_index}, and it ends under the name and phase it started with")
+        self._fail(
+            "other-step",
+            f"the open step is {self.open_step.step_index}, and it ends under the name and phase it started with",
+        )
+
+    def _check_effect(self, event: SideEffectObserved) -> None:
+        if event.step_index is not None and event.step_index not in self._started:
+            self._fail("effect-step", f"an effect names a step that has started, not {event.step_index}")
+
+    def _finish(self, event: ExecutionFinished) -> None:
+        self._check_finish(event)
+        self._see(event.security_snapshot)
+        self.finished = event
+        if any(index not in self._started for index in self._planned):
+            self._warn("planned-step-not-run", "steps of the plan that never ran")
 
     def _check_finish(self, event: ExecutionFinished) -> None:
         if event.status == "completed" and self.open_step is not None:
@@ -217,6 +229,5 @@ def check_lifecycle(events: tuple[Event, ...]) -> LifecycleState:
     """Return where an execution stands after `events`. Raises `LifecycleError` at the first that may not come."""
     state = LifecycleState()
     for event in events:
-        state.check(event)
-        state.apply(event)
+        state.take(event)
     return state

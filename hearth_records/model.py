@@ -183,7 +183,7 @@ def format_timestamp(when: datetime) -> str:
             msg = "a time without its zone cannot be recorded; use datetime.now(UTC)"
             raise ValueError(msg)
         when = when.astimezone(UTC)
-    return f"{when.isoformat(timespec='microseconds')[:26]}Z"
+    return f"{datetime.isoformat(when, timespec='microseconds')[:26]}Z"
 
 
 def system_clock() -> datetime:
@@ -302,7 +302,7 @@ class FrozenDict(dict[str, str]):
         return (FrozenDict, (dict(self),))
 
 
-class _Object(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Object(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of all objects of the format: frozen, no unknown member."""
 
 
@@ -337,6 +337,9 @@ class RollbackHint(_Object, frozen=True, kw_only=True):
         if type(self.required_inputs) is not FrozenDict:
             if not isinstance(self.required_inputs, Mapping):
                 _refuse("required_inputs", "type", "a mapping of names to texts", self.required_inputs)
+            for name in self.required_inputs:
+                if not isinstance(name, str) or max(name, default="") > "\uffff":
+                    _refuse("required_inputs", "member-name", "a name of characters of the Basic Multilingual Plane", name)
             msgspec.structs.force_setattr(self, "required_inputs", FrozenDict(self.required_inputs))
         for member in ("actions", "risks"):
             value = getattr(self, member)
@@ -498,7 +501,7 @@ class Recovery(_Object, frozen=True, kw_only=True):
 EMPTY_DETAILS = Raw(b"{}")
 
 
-class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False, tag_field="type"):
     """One event of a record: the members that all events have, but `type`, which is the struct's tag.
 
     Their scalars are checked by the door (`canonical`), many at a time.

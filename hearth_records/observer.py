@@ -468,11 +468,10 @@ class ExecutionObserver:
         if self._head is None:
             event = canonical.decode_event(line)  # what the caller built is looked at as strictly as what is read
         try:
-            self._lifecycle.check(event)
+            self._lifecycle.take(event)
         except LifecycleError as error:
             raise RecordingError(error.reason, code=error.code, seq=error.seq) from error
-        self._sink.append(line, boundary=boundary)
-        self._lifecycle.apply(event)
+        self._sink.append(line, boundary=boundary)  # a sink that fails takes nothing any more
         self._head = sha256_hex(line)
 
 

@@ -86,15 +86,15 @@ _shallow_objects: Final = msgspec.json.Decoder(dict[_Name, _Shallow])
 def check_objects(lines: bytes, *, depth: int) -> None:
     """Raise `FormatError`, or any error of a parser, unless each line is a canonical object; fast for small ones.
 
-    The line break stands between the lines.
+    Each line ends in a line break.
     """
     if lines.isascii():
         try:
-            if _encoder.encode_lines(_shallow_objects.decode_lines(lines)) == lines + b"\n":
+            if _encoder.encode_lines(_shallow_objects.decode_lines(lines)) == lines:
                 return
         except msgspec.ValidationError:
             pass  # deeper, no object, or outside the profile
-    for line in lines.split(b"\n"):
+    for line in lines.splitlines():
         if not isinstance(decode(line, depth=depth), dict):
             raise FormatError("not an object", code="type")
 
@@ -220,7 +220,11 @@ def _loose(tree: Any, pointer: str) -> JSONValue:  # noqa: ANN401 - a JSON tree
     if isinstance(tree, list):
         return [_loose(item, f"{pointer}/{index}") for index, item in enumerate(tree)]
     if isinstance(tree, _Number):
-        return int(tree) if tree.removeprefix("-").isdigit() else float(tree)
+        if tree.removeprefix("-").isdigit():
+            return int(tree)
+        if tree.endswith(("N", "y")):  # NaN and Infinity, which Python's parser takes for numbers
+            raise FormatError(f"not JSON: {tree}", code="not-json", pointer=pointer)
+        return float(tree.rstrip("eE+-."))  # a long one may have been cut there
     return tree
 
 
@@ -302,9 +306,11 @@ def _check(value: Any, pointer: str, depth: int) -> None:  # noqa: ANN401 - a JS
         raise FormatError(f"a {type(value).__name__} is not a JSON value", code="not-json", pointer=pointer)
 
 
-def _check_members(members: list[tuple[str, Any]], pointer: str, depth: int) -> None:
+def _check_members(members: list[tuple[Any, Any]], pointer: str, depth: int) -> None:
     seen = set()
     for name, member in members:
+        if not isinstance(name, str):
+            raise FormatError("a member name is a text", code="not-json", pointer=pointer)
         place = pointer_join(pointer, name)
         if name in seen:
             raise FormatError(f"member {quote(name)} stands twice", code="duplicate-member", pointer=place)

@@ -74,7 +74,7 @@ def _encode_simple(value: dict[Any, Any]) -> bytes | None:
             return None
     try:
         data = profile.encode(value)
-        profile.check_objects(data, depth=1)
+        profile.check_objects(data + b"\n", depth=1)
     except (ValueError, FormatError):
         return None
     return data

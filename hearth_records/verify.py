@@ -305,18 +305,18 @@ class _Run:
         if "shape" in self.errors:
             return
         events, hold_digests = decoded
-        sha256, follow = hashlib.sha256, self.chain.follow
-        for event, line in zip(events, lines, strict=True):
-            if hold_digests:
-                self.digests.add(event, self.chain.length, len(line))
-            follow(event, sha256(line).hexdigest())
+        if hold_digests:
+            for position, (event, line) in enumerate(zip(events, lines, strict=True), self.chain.length):
+                self.digests.add(event, position, len(line))
+        sha256 = hashlib.sha256
+        self.chain.follow(events, [sha256(line).hexdigest() for line in lines])
         if self.keep:
             self.events += events
         if "lifecycle" not in self.errors:
             try:
+                take = self.lifecycle.take
                 for event in events:
-                    self.lifecycle.check(event)
-                    self.lifecycle.apply(event)
+                    take(event)
             except LifecycleError as error:
                 self.fail("lifecycle", error)
 
@@ -381,30 +381,31 @@ class _Run:
             check_arrangement(seal)
         except SealError as error:
             self.fail("signature", error)
-        self.findings = tuple(self._try(seal, signature) for signature in seal.signatures)
-        bad = next((i for i, finding in enumerate(self.findings) if finding.status == "bad"), None)
-        if bad is not None:
-            self.fail(
-                "signature",
-                SealError(
-                    "a signature does not hold", code="bad-signature", pointer=f"/seal/signatures/{bad}/sig", actual=self.findings[bad].keyid
-                ),
-            )
-        elif any(finding.role == "seal" and finding.status == "good" for finding in self.findings):
-            self.passed.add("signature")
+        algorithms = {signer.keyid: signer.algorithm for signer in predicate.signers}
+        message = preimage(seal.statement)
+        self.findings = tuple(
+            [self._try(signature, algorithms.get(signature.keyid), message) for signature in seal.signatures]
+        )
+        for index, finding in enumerate(self.findings):
+            if finding.status == "bad":
+                place = f"/seal/signatures/{index}/sig"
+                self.fail(
+                    "signature",
+                    SealError("a signature does not hold", code="bad-signature", pointer=place, actual=finding.keyid),
+                )
+            elif finding.status == "good" and finding.role == "seal":
+                self.passed.add("signature")
         if self.policy is None:
             return
         policy = self.policy
         self._check("trust", lambda: policy.check_seal(predicate, self.findings, now=self.now))
 
-    def _try(self, seal: Seal, signature: Signature) -> SignatureFinding:
-        algorithm = next(
-            (signer.algorithm for signer in seal.statement.predicate.signers if signer.keyid == signature.keyid), None
-        )
+    def _try(self, signature: Signature, algorithm: str | None, message: bytes) -> SignatureFinding:
+        """Try one signature; `algorithm` is what the seal says about a signer, None for a countersigner."""
         key = self.policy.key_of(signature.keyid) if self.policy else None
         status: Literal["good", "bad", "not_run"] = "not_run"
         if key is not None and algorithm in (None, key.algorithm):
-            status = "good" if key.verify(signature.sig_bytes, preimage(seal.statement)) else "bad"
+            status = "good" if key.verify(signature.sig_bytes, message) else "bad"
         if self.policy is not None and algorithm is None:
             if key is None:
                 self.warn("unknown-countersigner", "countersignatures by keys that the policy does not know")
@@ -426,7 +427,7 @@ class _Run:
         if data is not None and first is None and self.closing is not None:
             sealed = SealedRecord(record=ExecutionRecord(tuple(self.events)), seal=self.closing.seal, data=data)
         return VerificationReport(
-            checks=tuple(self._result(check) for check in CHECKS),
+            checks=tuple([self._result(check) for check in CHECKS]),
             source=source,
             execution_id=self.lifecycle.start.execution_id if self.lifecycle.start else None,
             chain_head=self.chain.head if "shape" in self.passed else None,
@@ -435,8 +436,10 @@ class _Run:
             signers=self.findings,
             reformatted="reformatted" in self.warnings,
             warnings=tuple(
-                WarningFinding(code=item.code, count=item.count, reason=item.reason, seq=item.seq)
-                for item in self.warnings.values()
+                [
+                    WarningFinding(code=item.code, count=item.count, reason=item.reason, seq=item.seq)
+                    for item in self.warnings.values()
+                ]
             ),
             timestamp_demanded=self.policy is not None and self.policy.document.require_timestamp,
             sealed_record=sealed,

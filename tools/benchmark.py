@@ -1,0 +1,194 @@
+"""Measure hearth-records against yardsticks taken in the same run, and print each figure as a ratio.
+
+    python tools/benchmark.py [--quick]
+
+Absolute times say little on a shared machine; a ratio to a yardstick that runs in turn with what is measured says more.
+Each figure is the median over rounds, with the lowest and the highest. Targets are shown beside, and never enforced:
+this is no test. Needs the package installed, with its commands on the path of this interpreter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hearth_records import ExecutionObserver, HearthKernel, LocalSigner, PublicKey, TrustPolicy, verify_record
+from hearth_records.keys import generate_private_key, public_key_to_pem
+from hearth_records.statement import preimage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STEPS = 6
+LONG_RECORD = 500_000
+MIB = 1024 * 1024
+
+
+def record_execution(steps: int = STEPS) -> ExecutionObserver:
+    """Record an execution of 3 events a step and 2 more: 20 events and about 7 KB for 6 steps."""
+    observer = ExecutionObserver("bench-001", "plan-bench", HearthKernel())
+    for index in range(steps):
+        observer.record_step_started(index, "Deploy the service", {"host": "db1", "attempt": 1})
+        observer.record_side_effect("network", "told the load balancer about it", True, index, {"status": 200})  # noqa: FBT003
+        observer.record_step_completed(index, "Deploy the service", {"rows": 5})
+    observer.mark_completed("every step completed")
+    return observer
+
+
+def timed(action: Callable[[], object], count: int) -> float:
+    """Return the seconds that `count` calls take."""
+    start = time.perf_counter()
+    for _ in range(count):
+        action()
+    return time.perf_counter() - start
+
+
+def ratios(yardstick: Callable[[], object], action: Callable[[], object], rounds: int, count: int) -> list[float]:
+    """Return speed of `action` ÷ speed of `yardstick`, once a round, the two in turn."""
+    timed(action, count // 4 + 1)
+    timed(yardstick, count // 4 + 1)
+    return [timed(yardstick, count) / timed(action, count) for _ in range(rounds)]
+
+
+def show(name: str, values: list[float], target: str, unit: str = "") -> None:
+    """Print a figure: median, lowest and highest, and its target."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    print(f"{name:<58} {middle:7.2f}{unit}  [{low:.2f} … {high:.2f}]  target {target}", flush=True)
+
+
+# --- figures -----------------------------------------------------------------------------------------------------------
+
+
+def bench_verification(signer: LocalSigner, rounds: int, count: int) -> None:
+    """Verified records per second ÷ raw Ed25519 verifications per second."""
+    sealed = record_execution().seal(signer)
+    policy = TrustPolicy.from_keys([("bench", PublicKey(signer.public_key))])
+    raw = PublicKey(signer.public_key)
+    message, signature = preimage(sealed.statement), sealed.seal.signatures[0].sig_bytes
+    assert verify_record(sealed.data, policy).exit_code == 0  # noqa: S101 - measuring a failure would be no measurement
+    values = ratios(lambda: raw.verify(signature, message), lambda: verify_record(sealed.data, policy), rounds, count)
+    show(f"verify_record ({len(sealed.data)} bytes, 20 events) ÷ raw verifications", values, "≥ 0.50")
+
+
+def bench_recording(signer: LocalSigner, rounds: int, count: int) -> None:
+    """Records recorded, sealed and checked in memory per second ÷ raw sign-and-verify pairs per second."""
+    sealed = record_execution().seal(signer)
+    raw = PublicKey(signer.public_key)
+    message = preimage(sealed.statement)
+    values = ratios(
+        lambda: raw.verify(signer.sign(message), message), lambda: record_execution().seal(signer), rounds, count
+    )
+    show("record and seal (20 events) ÷ raw sign-and-verify pairs", values, "≥ 0.30")
+
+
+def write_long_record(path: Path, signer: LocalSigner, events: int) -> None:
+    """Write a sealed record of many events without holding them: by hand, from the specification."""
+    sealed = record_execution(steps=1).seal(signer)
+    first, started, _effect, completed, finished = sealed.data.splitlines()[1:6]
+    head = ""
+    with path.open("wb") as out:
+        out.write(sealed.data.splitlines(keepends=True)[0])
+
+        def write(line: bytes, seq: int, step: int) -> str:
+            event = line.removeprefix(b",")
+            if seq:
+                old = event.split(b'"previous_event_hash":"')[1][:64]
+                event = event.replace(old, head.encode())
+            number = event.split(b'"seq":')[1].split(b",")[0]
+            event = event.replace(b'"seq":' + number, b'"seq":%d' % seq).replace(b'"step_index":0', b'"step_index":%d' % step)
+            out.write((b"," if seq else b"") + event + b"\n")
+            return hashlib.sha256(event).hexdigest()
+
+        head = write(first, 0, 0)
+        for seq in range(1, events - 1):
+            head = write(started if seq % 2 else completed, seq, (seq - 1) // 2)
+        head = write(finished, events - 1, 0)
+        statement = sealed.statement
+        import msgspec  # noqa: PLC0415 - only here
+
+        predicate = msgspec.structs.replace(
+            statement.predicate, chain=type(statement.predicate.chain)(head=head, length=events)
+        )
+        subject = msgspec.structs.replace(statement.subject[0], digest=type(statement.subject[0].digest)(sha256=head))
+        statement = msgspec.structs.replace(statement, predicate=predicate, subject=(subject,))
+        from hearth_records.canonical import encode_closing  # noqa: PLC0415 - only here
+        from hearth_records.model import Closing, Seal, Signature  # noqa: PLC0415 - only here
+
+        import base64  # noqa: PLC0415 - only here
+
+        sig = base64.b64encode(signer.sign(preimage(statement))).decode()
+        signature = Signature(evidence=(), keyid=PublicKey(signer.public_key).keyid, sig=sig)
+        out.write(encode_closing(Closing(disclosures=(), seal=Seal(evidence=(), signatures=(signature,), statement=statement))))
+
+
+_MEASURE = """
+import resource, sys
+from hearth_records import TrustPolicy, verify_file
+from hearth_records.keys import load_public_key
+policy = TrustPolicy.from_keys([("bench", load_public_key(open(sys.argv[1], "rb").read()))])
+assert verify_file(sys.argv[2], policy).exit_code == 0
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+report = verify_file(sys.argv[3], policy)
+assert report.exit_code == 0 and report.events == int(sys.argv[4]), report.decisive
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def bench_memory(signer: LocalSigner, directory: Path, events: int) -> None:
+    """Growth of the peak resident set while `verify_file` reads one long record."""
+    short, long, key = directory / "short.record.json", directory / "long.record.json", directory / "key.pem"
+    short.write_bytes(record_execution().seal(signer).data)
+    key.write_bytes(public_key_to_pem(signer.public_key))
+    write_long_record(long, signer, events)
+    command = [sys.executable, "-c", _MEASURE, str(key), str(short), str(long), str(events)]
+    kib = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603 - our own
+    show(f"memory growth of verify_file over {events:,} events", [kib * 1024 / MIB], "≤ 8 MiB", " MiB")
+
+
+def bench_startup(signer: LocalSigner, directory: Path, rounds: int) -> None:
+    """Whole-process time of `verify-record FILE` ÷ `python -c pass`."""
+    record, key = directory / "start.record.json", directory / "start.pem"
+    record.write_bytes(record_execution().seal(signer).data)
+    key.write_bytes(public_key_to_pem(signer.public_key))
+    script = Path(sysconfig.get_path("scripts")) / "verify-record"
+    # Compiled modules are what an installation has; a session that forbids writing them would measure the compiler.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+    def start(*command: str) -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - our own
+
+    values = ratios(
+        lambda: start(sys.executable, str(script), "--key", str(key), str(record)),
+        lambda: start(sys.executable, "-c", "pass"),
+        rounds,
+        3,
+    )
+    show("whole process: verify-record FILE ÷ python -c pass", values, "≤ 6.00")
+
+
+def main() -> None:
+    """Take all figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, a shorter long record")
+    options = parser.parse_args()
+    rounds, count = (5, 200) if options.quick else (15, 1000)
+    signer = LocalSigner(generate_private_key())
+    with tempfile.TemporaryDirectory(prefix="hearth-benchmark-") as name:
+        directory = Path(name)
+        bench_verification(signer, rounds, count)
+        bench_recording(signer, rounds, count // 2)
+        bench_startup(signer, directory, rounds)
+        bench_memory(signer, directory, LONG_RECORD // 10 if options.quick else LONG_RECORD)
+
+
+if __name__ == "__main__":
+    main()
