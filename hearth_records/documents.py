@@ -15,10 +15,18 @@ if TYPE_CHECKING:
 
     from hearth_records.verify import VerificationReport
 
-__all__ = ["REPORT_FORMAT", "SCAFFOLD_FORMAT", "ReportDocument", "ScaffoldDocument", "report_document", "scaffold_document"]
+__all__ = [
+    "REPORT_FORMAT",
+    "SCAFFOLD_FORMAT",
+    "ReportDocument",
+    "ScaffoldDocument",
+    "report_document",
+    "scaffold_document",
+]
 
 REPORT_FORMAT: Final = "hearth-verification/1"
 SCAFFOLD_FORMAT: Final = "hearth-scaffold/1"
+_ASTRAL: Final = 0x10000
 NOTICE: Final = "Guidance for a person. Nothing here is executed, and nothing was inferred."
 
 
@@ -102,9 +110,9 @@ class ScaffoldDocument(_Document, frozen=True, kw_only=True):
 
 
 def file_entry(name: str, report: VerificationReport) -> FileEntry:
-    """Return what a report says about the file `name`; bytes of it that are not UTF-8 stand as `\\udc80`."""
+    """Return what a report says about the file `name`; a byte of it that is not UTF-8 stands as an escape."""
     return FileEntry(
-        file=name.encode("utf-8", "backslashreplace").decode(),
+        file=_unicode(name),
         sha256=report.sha256,
         verdict=report.verdict,
         exit_code=report.exit_code,
@@ -115,7 +123,7 @@ def file_entry(name: str, report: VerificationReport) -> FileEntry:
                 code=check.code,
                 reason=check.reason,
                 seq=check.seq,
-                pointer=check.pointer,
+                pointer=None if check.pointer is None else _unicode(check.pointer),
             )
             for check in report.checks
         ),
@@ -133,9 +141,20 @@ def file_entry(name: str, report: VerificationReport) -> FileEntry:
 
 def _signers(report: VerificationReport) -> tuple[SignerEntry, ...]:
     return tuple(
-        SignerEntry(keyid=item.keyid, algorithm=item.algorithm, name=item.name, role=item.role, status=item.status)
+        SignerEntry(
+            keyid=item.keyid,
+            algorithm=item.algorithm,
+            name=None if item.name is None else _unicode(item.name),
+            role=item.role,
+            status=item.status,
+        )
         for item in report.signers
     )
+
+
+def _unicode(text: str) -> str:
+    """Return text that JSON can hold. File names and pointers into bad documents may have lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def report_document(entries: Sequence[FileEntry]) -> ReportDocument:
@@ -174,7 +193,7 @@ def encode_document(document: ReportDocument | ScaffoldDocument) -> bytes:
 
 def _escape(char: str) -> str:
     point = ord(char)
-    if point > 0xFFFF:
-        point -= 0x10000
+    if point >= _ASTRAL:  # two UTF-16 units
+        point -= _ASTRAL
         return f"\\u{0xD800 + (point >> 10):04x}\\u{0xDC00 + (point & 0x3FF):04x}"
     return f"\\u{point:04x}"

@@ -13,12 +13,12 @@ PathLike = str | os.PathLike[str]
 
 
 def open_regular(path: PathLike) -> IO[bytes]:
-    """Open a regular file for reading; a FIFO, a directory or a device never blocks and is refused. Raises `OSError`."""
+    """Open a regular file for reading; a FIFO, a directory, a device is refused and never blocks. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
-        return open(descriptor, "rb")  # noqa: SIM115 - the caller closes it
+        return open(descriptor, "rb")  # noqa: PTH123 - a descriptor, which the caller closes
     except BaseException:
         os.close(descriptor)
         raise
@@ -27,8 +27,9 @@ def open_regular(path: PathLike) -> IO[bytes]:
 def read_regular(path: PathLike, limit: int) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes. Raises `OSError`."""
     with open_regular(path) as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
+        too_large = os.fstat(stream.fileno()).st_size > limit  # looked at first: such a file is not read at all
+        data = b"" if too_large else stream.read(limit + 1)
+    if too_large or len(data) > limit:  # it may have grown
         raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
     return data
 
@@ -45,16 +46,20 @@ def write_new(path: PathLike, data: bytes, *, mode: int = 0o644) -> None:
     """
     target = os.fspath(path)
     directory, name = os.path.split(target)
-    scratch = os.path.join(directory, f".{name}.{os.getpid()}.new")  # noqa: PTH118 - no pathlib on the fast path
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    scratch = os.path.join(directory, f".{name}.{os.urandom(8).hex()}.new")  # noqa: PTH118 - no pathlib on the fast path
     try:
-        with open(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.link(scratch, target)
-    finally:
-        os.unlink(scratch)  # noqa: PTH108 - as above
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 - as above
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.link(scratch, target)
+        finally:
+            os.unlink(scratch)  # noqa: PTH108 - as above
+    except OSError as error:
+        error.filename, error.filename2 = target, None  # what the caller named, not the name beside it
+        raise
     sync_directory(directory or ".")
 
 

@@ -19,10 +19,14 @@ __all__ = ["Hestia", "scaffold_to_markdown"]
 
 _REVERSIBLE = {True: "reversible", False: "IRREVERSIBLE", None: "reversibility not known, taken as IRREVERSIBLE"}
 _CONSENT = "yes"
+_NO_TERMINAL = "there is no terminal to ask at, so the answer is no"
 
 
 class Hestia:
-    """Shows records and scaffolds as text. `source` and `target` are where a confirmation is asked, the terminal without them."""
+    """Shows records and scaffolds as text.
+
+    `source` and `target` are where a confirmation is read and asked; standard input and output without them.
+    """
 
     def __init__(self, source: TextIO | None = None, target: TextIO | None = None) -> None:
         self._source = source
@@ -34,16 +38,30 @@ class Hestia:
         lines = [f"EXECUTION {escape(record.execution_id)}", ""]
         rows = [
             ("status", _status(record)),
-            ("plan", escape(record.plan_id) + (f", document sha256 {record.plan.sha256}" if record.plan.sha256 else "")),
+            (
+                "plan",
+                escape(record.plan_id) + (f", document sha256 {record.plan.sha256}" if record.plan.sha256 else ""),
+            ),
             ("mode", record.live_mode_state.value),
             ("actor", _actor(record)),
             ("approvals", "; ".join(escape(approval.approver) for approval in started.approvals) or "none recorded"),
             ("reason", escape(started.reason) or "none recorded"),
             ("change", escape(started.change_ref) if started.change_ref is not None else "none recorded"),
-            ("recorded by", f"{escape(started.origin.software)} on {escape(started.origin.host) or 'a host without a name'}"),
+            (
+                "recorded by",
+                f"{escape(started.origin.software)} on {escape(started.origin.host) or 'a host without a name'}",
+            ),
             ("started", record.timestamp_start),
-            ("finished", f"{finished.timestamp}, after {_duration(started.timestamp, finished.timestamp)}" if finished else "not yet"),
-            ("security", f"{_snapshot(record.security_snapshot_pre)} before, {_snapshot(record.security_snapshot_post)} after"),
+            (
+                "finished",
+                f"{finished.timestamp}, after {_duration(started.timestamp, finished.timestamp)}"
+                if finished
+                else "not yet",
+            ),
+            (
+                "security",
+                f"{_snapshot(record.security_snapshot_pre)} before, {_snapshot(record.security_snapshot_post)} after",
+            ),
             ("events", str(len(record.events))),
             ("chain head", record.get_execution_hash()),
         ]
@@ -60,11 +78,11 @@ class Hestia:
         lines = ["IRREVERSIBLE ACTIONS", ""]
         if not scaffold.irreversible_effects:
             lines.append("  none observed or declared")
-        for effect in scaffold.irreversible_effects:
-            lines.append(
-                f"  {_where(effect.step_index)}: {effect.category.value}: {escape(effect.description)}"
-                f" ({effect.source}, {_REVERSIBLE[effect.reversible]})"
-            )
+        lines += [
+            f"  {_where(effect.step_index)}: {effect.category.value}: {escape(effect.description)}"
+            f" ({effect.source}, {_REVERSIBLE[effect.reversible]})"
+            for effect in scaffold.irreversible_effects
+        ]
         if scaffold.unknown_effects:
             lines.append("  nobody vouches that every effect was observed: there may be more")
         return "\n".join(lines) + "\n"
@@ -85,17 +103,28 @@ class Hestia:
         The answer is no without a terminal, when no rollback is possible, and on anything but `yes`.
         """
         source, target = self._source or sys.stdin, self._target or sys.stdout
-        target.write(self.show_rollback_guidance(scaffold))
+        if target is None:
+            return False, _NO_TERMINAL
+        _write(target, self.show_rollback_guidance(scaffold))
         if not scaffold.is_rollback_possible:
-            return False, f"no rollback is possible: {scaffold.reason}"
-        if not (source.isatty() and target.isatty()):
-            return False, "there is no terminal to ask at, so the answer is no"
-        target.write("\nDo you confirm that YOU will follow this by hand? Nothing is executed. Type yes to confirm: ")
-        target.flush()
-        answer = source.readline()
+            return False, f"no rollback is possible: {escape(scaffold.reason)}"
+        if source is None or not (source.isatty() and target.isatty()):
+            return False, _NO_TERMINAL
+        _write(target, "\nDo you confirm that YOU will follow this by hand? Nothing is executed. Type yes to confirm: ")
+        try:
+            answer = source.readline()
+        except (OSError, UnicodeError):  # the terminal went away, or what was typed is no text
+            answer = ""
         if answer.strip().lower() == _CONSENT:
             return True, "confirmed by a person, who follows the guidance by hand; nothing was executed"
         return False, "not confirmed; nothing was executed"
+
+
+def _write(target: TextIO, text: str) -> None:
+    """Write text, with escapes for what the target's encoding cannot say."""
+    encoding = target.encoding or "utf-8"
+    target.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    target.flush()
 
 
 def _status(record: ExecutionRecord) -> str:
@@ -150,7 +179,8 @@ def _step(step: StepStarted, result: str) -> str:
 
 def _effects(record: ExecutionRecord) -> list[str]:
     lines = [
-        f"  {_where(event.step_index)}: {event.category.value}: {escape(event.description)} ({_REVERSIBLE[event.reversible]})"
+        f"  {_where(event.step_index)}: {event.category.value}: {escape(event.description)}"
+        f" ({_REVERSIBLE[event.reversible]})"
         for event in record.events
         if isinstance(event, SideEffectObserved)
     ]
@@ -173,7 +203,10 @@ def _sections(scaffold: RollbackScaffold) -> list[tuple[str, list[str]]]:
         ("Hints, verbatim from the plan", _hints(scaffold)),
         (
             "You must have",
-            [f"step {item.step_index}: {escape(item.name)}: {escape(item.description)}" for item in scaffold.required_inputs],
+            [
+                f"step {item.step_index}: {escape(item.name)}: {escape(item.description)}"
+                for item in scaffold.required_inputs
+            ],
         ),
         ("Risks", [f"step {item.step_index}: {escape(item.risk)}" for item in scaffold.risks]),
         ("Irreversible steps", [f"step {index}" for index in scaffold.irreversible_steps]),
@@ -202,7 +235,9 @@ def _sections(scaffold: RollbackScaffold) -> list[tuple[str, list[str]]]:
         ),
         (
             "Unknown effects",
-            ["nobody vouches that every effect was observed"] if scaffold.unknown_effects else ["every effect was observed"],
+            ["nobody vouches that every effect was observed"]
+            if scaffold.unknown_effects
+            else ["every effect was observed"],
         ),
     ]
 

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hearth_records.files import open_regular, read_regular, sync_directory, write_new
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(entry.name for entry in directory.iterdir())
+
+
+def descriptors() -> set[str]:
+    return {entry.name for entry in Path("/proc/self/fd").iterdir()}
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_regular_file_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"abc")
+    assert read_regular(path, 3) == b"abc"
+    assert read_regular(str(path), 1000) == b"abc"
+    with open_regular(path) as stream:
+        assert stream.read() == b"abc"
+    path.write_bytes(b"")
+    assert read_regular(path, 0) == b""
+
+
+def test_one_byte_over_the_limit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"abcd")
+    with pytest.raises(OSError, match="3") as caught:
+        read_regular(path, 3)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+
+
+def test_a_file_far_over_the_limit_is_not_read_first(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)  # no memory holds that
+    with pytest.raises(OSError, match="larger") as caught:
+        read_regular(path, (1 << 40) - 1)
+    assert caught.value.errno == errno.EFBIG
+
+
+def test_what_is_no_regular_file_is_refused_at_once_and_nothing_stays_open(tmp_path: Path) -> None:
+    fifo, bound = tmp_path / "fifo", tmp_path / "socket"
+    os.mkfifo(fifo)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(bound))
+        before = descriptors()
+        for path in (fifo, tmp_path, "/dev/null", bound):
+            with pytest.raises(OSError, match=r".") as caught:
+                read_regular(path, 100)
+            assert caught.value.errno in (errno.EINVAL, errno.ENXIO)
+            assert caught.value.filename == os.fspath(path)
+        assert descriptors() == before
+
+
+def test_a_link_to_a_file_is_followed_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("f")
+    (tmp_path / "nowhere").symlink_to("missing")
+    assert read_regular(tmp_path / "link", 3) == b"abc"
+    for name in ("missing", "nowhere"):
+        with pytest.raises(FileNotFoundError):
+            read_regular(tmp_path / name, 3)
+    with pytest.raises(NotADirectoryError):
+        read_regular(tmp_path / "f" / "below", 3)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_new_file_is_there_whole_and_alone(tmp_path: Path, mode: int) -> None:
+    umask = os.umask(0)
+    try:
+        write_new(tmp_path / "f", b"abc", mode=mode)
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "f").read_bytes() == b"abc"
+    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == mode
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_bare_name_is_written_to_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_new("f", b"abc")
+    assert (names(tmp_path), (tmp_path / "f").read_bytes()) == (["f"], b"abc")
+
+
+def test_nothing_is_ever_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "nowhere").symlink_to("missing")
+    (tmp_path / "directory").mkdir()
+    before = names(tmp_path)
+    for name in before:
+        with pytest.raises(FileExistsError) as caught:
+            write_new(tmp_path / name, b"new")
+        assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / name), None)
+    assert names(tmp_path) == before
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_new(tmp_path / "missing" / "f", b"abc")
+    assert caught.value.filename == str(tmp_path / "missing" / "f")
+    (tmp_path / "f").write_bytes(b"")
+    with pytest.raises(NotADirectoryError) as caught_below:
+        write_new(tmp_path / "f" / "g", b"abc")
+    assert caught_below.value.filename == str(tmp_path / "f" / "g")
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_write_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    # The limit on file sizes is a real failure of write(2), in a process of its own.
+    script = (
+        "import resource, sys\n"
+        "from hearth_records.files import write_new\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n"
+        "    write_new(sys.argv[1], bytes(100_000))\n"
+        "except OSError as error:\n"
+        "    sys.exit(0 if error.filename == sys.argv[1] else 1)\n"
+        "sys.exit(2)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, tmp_path / "f"], check=False, timeout=60)
+    assert done.returncode == 0
+    assert names(tmp_path) == []
+
+
+def test_sync_directory_takes_directories_only(tmp_path: Path) -> None:
+    sync_directory(tmp_path)
+    (tmp_path / "f").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        sync_directory(tmp_path / "f")
