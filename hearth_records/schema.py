@@ -45,12 +45,18 @@ SCHEMAS: Final = {
 """The documents that have a schema, and the file of each under `schemas/`."""
 
 _TITLES: Final = {
-    "record": ("Hearth record", "A sealed record file, or a journal that was closed. Its bytes are those of FORMAT.md §6."),
+    "record": (
+        "Hearth record",
+        "A sealed record file, or a journal that was closed. Its bytes are those of FORMAT.md §6.",
+    ),
     "event": ("Hearth event", "One event of a record (FORMAT.md §3)."),
     "plan": ("Hearth plan", "A plan file: what an execution sets out to do, and hints for undoing it by hand."),
     "trust": ("Hearth trust policy", "Which keys a reader accepts, and what it demands (FORMAT.md §9)."),
     "verification": ("Hearth verification report", "What verify-record --format json prints (FORMAT.md §8)."),
-    "scaffold": ("Hearth rollback scaffold", "What regenerate-scaffold --format json prints: guidance, never executed."),
+    "scaffold": (
+        "Hearth rollback scaffold",
+        "What regenerate-scaffold --format json prints: guidance, never executed.",
+    ),
 }
 _ROOTS: Final[dict[str, Any]] = {
     "plan": PlanDocument,
@@ -104,7 +110,10 @@ def _event_schema() -> tuple[dict[str, Any], dict[str, Any]]:
         definitions[reference.rpartition("/")[2]]["properties"]["details"] = {"$ref": "#/$defs/Details"}
     # The type decides which branch speaks, so that an error names that event's type and not "matches none of seven".
     branches = [
-        {"if": {"type": "object", "properties": {"type": {"const": tag}}, "required": ["type"]}, "then": {"$ref": reference}}
+        {
+            "if": {"type": "object", "properties": {"type": {"const": tag}}, "required": ["type"]},
+            "then": {"$ref": reference},
+        }
         for tag, reference in mapping.items()
     ]
     root = {
@@ -151,13 +160,18 @@ _NAMES: Final = {
 _DETAILS: Final[dict[str, Any]] = {
     "Details": {
         "title": "Details",
-        "description": "What the caller recorded beside the event. _sd holds the digests of members that are disclosed apart.",
+        "description": "What the caller recorded beside the event. _sd: digests of members that are disclosed apart.",
         "type": "object",
         "properties": {
             "_sd": {
                 "description": "Sorted SHA-256 digests of disclosures, unpadded base64url (FORMAT.md §6, RFC 9901).",
                 "type": "array",
-                "items": {"type": "string", "minLength": 43, "maxLength": 43, "pattern": "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"},
+                "items": {
+                    "type": "string",
+                    "minLength": 43,
+                    "maxLength": 43,
+                    "pattern": "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
+                },
                 "minItems": 1,
                 "uniqueItems": True,
             }
@@ -206,7 +220,11 @@ def _finish(node: Any, base: str, *, complete: bool) -> Any:  # noqa: ANN401 - a
         result["const"] = result.pop("enum")[0]
     if isinstance(names := result.get("propertyNames"), dict):
         names.setdefault("type", "string")
-    if complete and isinstance(members := result.get("properties"), dict) and result.get("additionalProperties") is False:
+    if (
+        complete
+        and isinstance(members := result.get("properties"), dict)
+        and result.get("additionalProperties") is False
+    ):
         result["required"] = sorted(members)  # absent values are null, never left out
     return result
 
@@ -223,10 +241,10 @@ def encode_schema(name: str) -> bytes:
 def _validator(name: str) -> Draft202012Validator:
     from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - costs more than all the rest of a command
 
-    checker = FormatChecker(["date-time"])
-    if "date-time" not in checker.checkers:
+    if "date-time" not in FormatChecker.checkers:
         msg = "jsonschema checks date-time only where rfc3339-validator is installed"
         raise RuntimeError(msg)
+    checker = FormatChecker(["date-time"])
     return Draft202012Validator(document_schema(name), format_checker=checker)
 
 

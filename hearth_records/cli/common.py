@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TextIO, TypeVar
 
 from hearth_records import files, keys
 from hearth_records.errors import HearthRecordsError, TrustError, escape
@@ -48,22 +50,51 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(prog: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code. Whatever goes wrong is said on standard error, without a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding cannot say is escaped, not an error
+    """Run a command and return its exit code. Whatever goes wrong is said on standard error, without a traceback.
+
+    Output that could not be written ends with 70, whatever the command found: nobody saw it.
+    """
+    _prepare_streams()
+    code = _attempt(prog, command, arguments)
+    if (error := _finish(sys.stdout)) is not None:
+        code = INTERNAL
+        if not isinstance(error, BrokenPipeError):
+            complain(prog, f"standard output: {error.strerror or error}")
+    _finish(sys.stderr)
+    return code
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started the command; a file opened later must not take its place
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - stays open
+        elif isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding cannot say is escaped, not an error
             stream.reconfigure(errors="backslashreplace")
+
+
+def _finish(stream: TextIO) -> OSError | None:
+    """Write what is buffered. What cannot be written goes nowhere, so that the interpreter does not fail at exit."""
     try:
-        code = command(arguments)
-        sys.stdout.flush()
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
+
+
+def _attempt(prog: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one ending a line
+    try:
+        return command(arguments)
+    except SystemExit as error:  # --help
+        return error.code if isinstance(error.code, int) else INTERNAL
     except CommandError as error:
         complain(prog, str(error), error.hint)
         return error.exit_code
     except HearthRecordsError as error:
         complain(prog, str(error), error.hint)
         return UNREADABLE
-    except BrokenPipeError:
-        # Whoever read the output is gone; what is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output is gone
         return INTERNAL
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
@@ -73,16 +104,20 @@ def run(prog: str, command: Callable[[Sequence[str]], int], arguments: Sequence[
         complain(prog, "interrupted")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback, and never a success
-        complain(prog, f"internal error: {type(error).__name__}: {error}", "this is a fault of hearth-records; please report it")
+        complain(
+            prog,
+            f"internal error: {type(error).__name__}: {error}",
+            "this is a fault of hearth-records; please report it",
+        )
         return INTERNAL
-    return code
 
 
 def complain(prog: str, message: str, hint: str | None = None) -> None:
     """Say on standard error what is wrong and what to do about it."""
-    print(f"{prog}: error: {escape(message)}", file=sys.stderr)
-    if hint:
-        print(f"hint: {escape(hint)}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody listens; the exit code still says it
+        print(f"{prog}: error: {escape(message)}", file=sys.stderr)
+        if hint:
+            print(f"hint: {escape(hint)}", file=sys.stderr)
 
 
 class Palette:
@@ -98,21 +133,29 @@ class Palette:
         return f"\x1b[{'33' if good is None else '32' if good else '31'}m{text}\x1b[0m"
 
 
-# --- trust -------------------------------------------------------------------------------------------------------------
+# --- trust -----------------------------------------------------------------------------------------------------------
 
 
 def add_trust_options(parser: argparse.ArgumentParser, without: str, help_without: str) -> None:
     """Add the ways to say whose signature is accepted; `without` is the option to go without."""
     group = parser.add_argument_group("whose signature is accepted (one of these is needed)")
     group.add_argument("--trust", metavar="FILE", help="a trust policy (hearth-trust/1)")
-    group.add_argument("--key", metavar="PUBLIC.pem", action="append", help="a public key that may seal; may be repeated")
+    group.add_argument(
+        "--key", metavar="PUBLIC.pem", action="append", help="a public key that may seal; may be repeated"
+    )
     group.add_argument(without, action="store_true", dest="without_trust", help=help_without)
-    parser.add_argument("--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing")
+    parser.add_argument(
+        "--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing"
+    )
 
 
 def read_policy(options: argparse.Namespace, without: str) -> TrustPolicy | None:
     """Return the policy that the options name, None when they ask to go without."""
-    chosen = [name for name, given in (("--trust", options.trust), ("--key", options.key), (without, options.without_trust)) if given]
+    chosen = [
+        name
+        for name, given in (("--trust", options.trust), ("--key", options.key), (without, options.without_trust))
+        if given
+    ]
     if len(chosen) != 1:
         raise CommandError(
             f"{' and '.join(chosen)} exclude each other" if chosen else "nothing says whose signature is accepted",
@@ -120,7 +163,9 @@ def read_policy(options: argparse.Namespace, without: str) -> TrustPolicy | None
             hint=f"give one of --trust FILE, --key PUBLIC.pem, {without}",
         )
     if options.trust:
-        return _reading(options.trust, lambda data: TrustPolicy.decode(data, allow_example_keys=options.allow_example_keys))
+        return _reading(
+            options.trust, lambda data: TrustPolicy.decode(data, allow_example_keys=options.allow_example_keys)
+        )
     if options.key:
         found = [(path, _reading(path, keys.load_public_key)) for path in options.key]
         try:
@@ -145,14 +190,21 @@ def present_time() -> str:
     return format_timestamp(system_clock())
 
 
-def read_input(path: str) -> bytes:
-    """Return the bytes of a record file, or of standard input for `-`. Raises `OSError`."""
-    if path == "-":
-        return sys.stdin.buffer.read(DEFAULT_LIMITS.file + 1)
-    return files.read_regular(path, DEFAULT_LIMITS.file)
+def read_input(path: str, limit: int = DEFAULT_LIMITS.file) -> bytes:
+    """Return the bytes of a record file, or of standard input for `-`, at most `limit` of them. Raises `OSError`."""
+    if path != "-":
+        return files.read_regular(path, limit)
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    data = sys.stdin.buffer.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes")
+    return data
 
 
-def verify_input(path: str, policy: TrustPolicy | None, *, allow_reformatted: bool = False) -> tuple[bytes, VerificationReport]:
+def verify_input(
+    path: str, policy: TrustPolicy | None, *, allow_reformatted: bool = False
+) -> tuple[bytes, VerificationReport]:
     """Return a file's bytes and what the verifier says about them. Raises `CommandError` when it cannot be read."""
     try:
         data = read_input(path)
@@ -170,12 +222,22 @@ def refuse(path: str, report: VerificationReport) -> NoReturn:
     )
 
 
-def write_output(data: bytes, out: str | None) -> None:
-    """Write to a new file, or to standard output."""
+def write_output(text: str, out: str | None) -> None:
+    """Write to a new file in UTF-8, or to standard output in what its reader understands."""
     if out is None:
-        sys.stdout.buffer.write(data)
-        return
+        print(text, end="")
+    else:
+        write_file(out, text.encode())
+
+
+def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a new file. Raises `CommandError` when there is one of that name, `OSError` when it cannot be written."""
     try:
-        files.write_new(out, data)
+        files.write_new(path, data, mode=mode)
     except FileExistsError:
-        raise CommandError(f"{out}: exists already", exit_code=USAGE, hint="nothing is ever replaced: name another file") from None
+        raise exists_already(path) from None
+
+
+def exists_already(path: str) -> CommandError:
+    """Return the error for a file that would have to be replaced."""
+    return CommandError(f"{path}: exists already", exit_code=USAGE, hint="nothing is ever replaced: name another file")

@@ -8,14 +8,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from hearth_records import files, keys
-from hearth_records.cli.common import UNREADABLE, USAGE, CommandError, Parser
+from hearth_records.cli.common import USAGE, CommandError, Parser, exists_already, write_file
 from hearth_records.errors import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PRIVATE = 0o600
-_MAX_PASSPHRASE = 1024
+_MAX_PASSPHRASE = 1023
+"""Bytes of a passphrase that OpenSSL takes."""
+_MAX_PASSPHRASE_FILE = 4096
 
 
 def command(arguments: Sequence[str], prog: str) -> int:
@@ -29,13 +31,13 @@ def command(arguments: Sequence[str], prog: str) -> int:
     private, public = options.private, f"{options.private.removesuffix('.pem')}.pub.pem"
     for path in (private, public):
         if os.path.lexists(path):
-            raise CommandError(f"{path}: exists already", exit_code=USAGE, hint="nothing is ever replaced: name another file")
+            raise exists_already(path)
     passphrase = _passphrase(options.passphrase_file) if options.encrypt or options.passphrase_file else None
     key = keys.generate_private_key(options.algorithm)
     spki = keys.LocalSigner(key).public_key
-    files.write_new(private, keys.private_key_to_pem(key, passphrase), mode=_PRIVATE)
+    write_file(private, keys.private_key_to_pem(key, passphrase), mode=_PRIVATE)
     try:
-        files.write_new(public, keys.public_key_to_pem(spki))
+        write_file(public, keys.public_key_to_pem(spki))
     except BaseException:
         os.unlink(private)  # noqa: PTH108 - half a key pair is none
         raise
@@ -47,15 +49,24 @@ def command(arguments: Sequence[str], prog: str) -> int:
 
 def _passphrase(path: str | None) -> bytes:
     if path is not None:
-        text = files.read_regular(path, _MAX_PASSPHRASE).partition(b"\n")[0]
-    elif sys.stdin.isatty():
-        text = getpass.getpass("Passphrase: ").encode()
-        if getpass.getpass("Again: ").encode() != text:
+        text = files.read_regular(path, _MAX_PASSPHRASE_FILE).partition(b"\n")[0].removesuffix(b"\r")
+    elif sys.stdin is not None and sys.stdin.isatty():
+        text = _ask("Passphrase: ")
+        if _ask("Again: ") != text:
             raise CommandError("the two passphrases differ", exit_code=USAGE)
     else:
         raise CommandError(
             "there is no terminal to ask for a passphrase", exit_code=USAGE, hint="give --passphrase-file FILE"
         )
     if not text:
-        raise CommandError("the passphrase is empty", exit_code=UNREADABLE)
+        raise CommandError("the passphrase is empty", exit_code=USAGE)
+    if len(text) > _MAX_PASSPHRASE:
+        raise CommandError(f"the passphrase is longer than {_MAX_PASSPHRASE} bytes", exit_code=USAGE)
     return text
+
+
+def _ask(prompt: str) -> bytes:
+    try:
+        return getpass.getpass(prompt).encode()
+    except (EOFError, UnicodeError):
+        raise CommandError("no passphrase was given", exit_code=USAGE) from None

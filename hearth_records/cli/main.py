@@ -24,7 +24,12 @@ COMMANDS = {
 
 
 def _usage() -> str:
-    lines = ["usage: hearth-records COMMAND …", "", "Flight recorder: records are verified offline, guidance is never executed.", ""]
+    lines = [
+        "usage: hearth-records COMMAND …",
+        "",
+        "Flight recorder: records are verified offline, guidance is never executed.",
+        "",
+    ]
     lines += [f"  {name:<10} {text}" for name, text in COMMANDS.items()]
     return "\n".join([*lines, "", "hearth-records COMMAND --help says more", ""])
 

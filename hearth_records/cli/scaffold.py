@@ -25,16 +25,18 @@ def command(arguments: Sequence[str], prog: str = "regenerate-scaffold") -> int:
     """Write the scaffold of a record; ends with the code of the verification when that fails."""
     parser = Parser(prog, "Regenerate rollback guidance from a record alone. Nothing is executed.")
     parser.add_argument("file", metavar="FILE", help="a record file; - is standard input")
-    add_trust_options(parser, "--unverified", "go without a key: whatever is consistent is shown, marked as not verified")
+    add_trust_options(
+        parser, "--unverified", "go without a key: whatever is consistent is shown, marked as not verified"
+    )
     parser.add_argument("--format", choices=("md", "json", "text"), default="md", help="how to write it (default: md)")
     parser.add_argument("-o", dest="out", metavar="OUT", help="a new file to write to (default: standard output)")
     options = parser.parse_args(arguments)
     record, report = read_record(options.file, read_policy(options, "--unverified"))
     document = documents.scaffold_document(RollbackPlanner.plan_rollback(record), report)
     if options.format == "json":
-        write_output(documents.encode_document(document), options.out)
+        write_output(documents.encode_document(document).decode("ascii"), options.out)
     else:
-        write_output(_text(document, markdown=options.format == "md").encode(), options.out)
+        write_output(_text(document, markdown=options.format == "md"), options.out)
     return 0
 
 
@@ -52,7 +54,9 @@ def read_record(path: str, policy: TrustPolicy | None) -> tuple[ExecutionRecord,
 
 def _text(document: documents.ScaffoldDocument, *, markdown: bool) -> str:
     source = document.made_from
-    signers = [f"{signer.name} ({signer.keyid})" if signer.name is not None else signer.keyid for signer in source.signers]
+    signers = [
+        f"{signer.name} ({signer.keyid})" if signer.name is not None else signer.keyid for signer in source.signers
+    ]
     facts = [
         ("made from chain head", source.chain_head),
         ("of a file with sha256", source.file_sha256),

@@ -17,7 +17,9 @@ def command(arguments: Sequence[str], prog: str) -> int:
     """Print summary, irreversible actions and guidance."""
     parser = Parser(prog, "Show a record as an operator reads it. Nothing is executed.")
     parser.add_argument("file", metavar="FILE", help="a record file; - is standard input")
-    add_trust_options(parser, "--unverified", "go without a key: whatever is consistent is shown, marked as not verified")
+    add_trust_options(
+        parser, "--unverified", "go without a key: whatever is consistent is shown, marked as not verified"
+    )
     options = parser.parse_args(arguments)
     record, report = read_record(options.file, read_policy(options, "--unverified"))
     operator = Hestia()

@@ -23,7 +23,9 @@ def command(arguments: Sequence[str], prog: str = "validate-record") -> int:
     parser.add_argument("files", nargs="*", metavar="FILE", help="record files; - is standard input")
     options = parser.parse_args(arguments)
     if not options.files:
-        raise CommandError("no file was given", exit_code=combine_exit_codes(()), hint="name the record files; - is standard input")
+        raise CommandError(
+            "no file was given", exit_code=combine_exit_codes(()), hint="name the record files; - is standard input"
+        )
     code = combine_exit_codes([_validate(prog, path) for path in options.files])
     print("valid is not authentic: only verify-record checks links and signatures")
     return code
@@ -39,7 +41,9 @@ def _validate(prog: str, path: str) -> int:
         complain(prog, f"{path}: {error}", error.hint or "a journal that is not closed yet is no whole document")
         return _UNREADABLE
     for finding in findings:
-        print(f"{escape(path)}: invalid at {escape(finding.pointer) or 'the top'}: {finding.message} [{finding.keyword}]")
+        print(
+            f"{escape(path)}: invalid at {escape(finding.pointer) or 'the top'}: {finding.message} [{finding.keyword}]"
+        )
     if findings:
         return _INVALID
     print(f"{escape(path)}: valid")

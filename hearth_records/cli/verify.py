@@ -5,9 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from hearth_records.cli.common import CommandError, Palette, Parser, add_trust_options, present_time, read_input, read_policy, run
+from hearth_records.cli.common import (
+    CommandError,
+    Palette,
+    Parser,
+    add_trust_options,
+    present_time,
+    read_input,
+    read_policy,
+    run,
+)
 from hearth_records.errors import escape
-from hearth_records.verify import combine_exit_codes, verify_file, verify_record
+from hearth_records.verify import combine_exit_codes, report_unreadable, verify_file, verify_record
 
 if TYPE_CHECKING:
     import argparse
@@ -17,7 +26,10 @@ if TYPE_CHECKING:
     from hearth_records.verify import VerificationReport
 
 _MEANS = {
-    0: "every check that was asked for holds; authentic is not true: it says who sealed what, not that the execution was right",
+    0: (
+        "every check that was asked for holds; authentic is not true: "
+        "it says who sealed what, not that the execution was right"
+    ),
     1: "altered, or wrong: do not rely on it",
     3: "this file cannot be judged",
     4: "consistent in itself, but nothing proves who sealed it",
@@ -42,7 +54,9 @@ def command(arguments: Sequence[str], prog: str = "verify-record") -> int:
     options = _parser(prog).parse_args(arguments)
     policy = read_policy(options, "--no-trust")
     if not options.files:
-        raise CommandError("no file was given", exit_code=combine_exit_codes(()), hint="name the record files; - is standard input")
+        raise CommandError(
+            "no file was given", exit_code=combine_exit_codes(()), hint="name the record files; - is standard input"
+        )
     reports = [(path, _verify(path, policy, options)) for path in options.files]
     if options.format == "json":
         from hearth_records import documents  # noqa: PLC0415 - start-up time
@@ -57,7 +71,11 @@ def command(arguments: Sequence[str], prog: str = "verify-record") -> int:
 
 def _verify(path: str, policy: TrustPolicy | None, options: argparse.Namespace) -> VerificationReport:
     if path == "-":
-        return verify_record(read_input(path), policy, now=present_time(), allow_reformatted=options.allow_reformatted)
+        try:
+            data = read_input(path)
+        except OSError as error:
+            return report_unreadable(error)
+        return verify_record(data, policy, now=present_time(), allow_reformatted=options.allow_reformatted)
     return verify_file(path, policy, now=present_time(), allow_reformatted=options.allow_reformatted)
 
 
@@ -67,7 +85,9 @@ def _text(path: str, report: VerificationReport, palette: Palette) -> str:
     for result in report.checks:
         asked = result.check != "timestamp" or report.timestamp_demanded
         mark = palette(f"{result.status.replace('_', ' '):<8}", {"pass": True, "fail": False}.get(result.status))
-        note = escape(result.reason) if result.reason else "" if asked or result.status != "not_run" else "not asked for"
+        note = (
+            escape(result.reason) if result.reason else "" if asked or result.status != "not_run" else "not asked for"
+        )
         lines.append(f"  {result.check:<12} {mark} {note}".rstrip())
         if result.hint:
             lines.append(f"  {'':<12} hint: {escape(result.hint)}")
