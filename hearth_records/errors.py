@@ -49,15 +49,16 @@ def escape(text: str) -> str:
     return "".join(_escape_char(char) for char in text)
 
 
-# Letters by their category, blank on the screen: Hangul fillers and the empty Braille pattern.
-_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+# Letters and marks by their category, nothing on the screen: Hangul fillers, the empty Braille pattern, the grapheme
+# joiner, Khmer inherent vowels, variation selectors (a text can be hidden in a row of them).
+_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0").union(
+    map(chr, range(0xFE00, 0xFE10)), map(chr, range(0xE0100, 0xE01F0))
+)
 
 
 def _escape_char(char: str) -> str:
     if char.isprintable() and char not in _BLANK_LETTERS:
         return char
-    if char in _BLANK_LETTERS:
-        return f"\\u{ord(char):04x}"
     return char.encode("unicode_escape").decode("ascii")
 
 

@@ -94,7 +94,7 @@ def check_objects(lines: bytes, *, depth: int) -> None:
                 return
         except msgspec.ValidationError:
             pass  # deeper, no object, or outside the profile
-    for line in lines.splitlines():
+    for line in lines.removesuffix(b"\n").split(b"\n"):
         if not isinstance(decode(line, depth=depth), dict):
             raise FormatError("not an object", code="type")
 
