@@ -303,6 +303,9 @@ def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS) -> Closing:
             return closing
     except (ValueError, RecursionError, msgspec.MsgspecError):
         pass  # which rule it breaks is found out below
+    value = profile.decode(data, depth=-1)
+    if value.keys() != set(Closing.__struct_encode_fields__):
+        raise FormatError("the closing line has the members disclosures and seal", code="frame")
     _explain(data, _decode_any_closing, "", None, depth=-1)
 
 
@@ -327,7 +330,7 @@ class LineSource(Protocol):
 def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[LineKind, list[bytes]]]:
     """Yield the lines of a file after its opening line, without comma and line break, in constant memory.
 
-    Events come in batches, the closing line or a torn tail alone. Covers the frame of FORMAT §6 and §7.
+    Events come in batches, the closing line alone, a torn tail in parts. Covers the frame of FORMAT §6 and §7.
 
     Raises:
         FormatError: `check` is "canonical"; "shape" for a version that is not supported.
@@ -338,15 +341,17 @@ def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[
     position = size = 0
     batch: list[bytes] = []
     while (line := readline(longest)) and line[0] != _BRACKET and line[-1] == _LINE_BREAK:
-        if position == 0:
-            batch.append(line[:-1])
-            longest = limits.event + _AROUND
-        elif line[0] == _COMMA:
-            batch.append(line[1:-1])
-        else:
+        if (line[0] == _COMMA) is (position == 0):
+            if batch:
+                yield LineKind.EVENTS, batch  # a fault in them comes first
             raise FormatError(
                 "an event's line begins with a comma, but for the first", code="frame", seq=position, pointer=f"/events/{position}"
             )
+        if position == 0:
+            batch.append(line[:-1])
+            longest = limits.event + _AROUND
+        else:
+            batch.append(line[1:-1])
         position += 1
         size += len(line)
         if size > _BATCH:
@@ -356,10 +361,11 @@ def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[
         yield LineKind.EVENTS, batch
     if line[:1] == b"]":
         yield _read_closing(line, stream, limits, position)
-    elif line:
-        if readline(1):
-            _too_large(position, limits)
+        return
+    while line:  # it has no line break: a torn tail, or, when one comes after all, an event that is too large
         yield LineKind.TORN, [line]
+        if (line := readline(_STREAM_CHUNK)).endswith(b"\n"):
+            _too_large(position, limits)
 
 
 def _read_closing(line: bytes, stream: LineSource, limits: Limits, position: int) -> tuple[LineKind, list[bytes]]:
@@ -391,7 +397,8 @@ def _is_closing(line: bytes, limits: Limits) -> bool:
     return True
 
 
-_version = re.compile(rb'\{"format":"(hearth-record/[1-9][0-9]{0,8})"')
+_VERSION: Final = "hearth-record/(?:0|[1-9][0-9]*)"
+_version = re.compile(rb'\{"format":"(%b)"' % _VERSION.encode())
 
 
 def _check_opening(line: bytes) -> None:
@@ -429,6 +436,9 @@ def encode_file(events: Sequence[bytes], closing: Closing) -> bytes:
     return b"".join((OPENING, b"\n,".join(events), b"\n", encode_closing(closing)))
 
 
+_CLOSINGS: Final = (set(), set(Closing.__struct_encode_fields__))
+
+
 def reframe(data: bytes) -> bytes:
     """Return a re-formatted record in its frame (FORMAT §6).
 
@@ -440,16 +450,18 @@ def reframe(data: bytes) -> bytes:
     if not isinstance(value, dict):
         raise FormatError("a record is a JSON object", code="frame")
     version = value.get("format")
-    if isinstance(version, str) and version != FORMAT and re.fullmatch(r"hearth-record/[1-9][0-9]{0,8}", version):
+    if isinstance(version, str) and version != FORMAT and re.fullmatch(_VERSION, version):
         unsupported_version(version)
     events = value.get("events")
-    if version != FORMAT or not isinstance(events, list) or not events or value.keys() != {"format", "events", "disclosures", "seal"}:
+    closing = {name: value[name] for name in value.keys() - {"format", "events"}}
+    if version != FORMAT or not isinstance(events, list) or not events or closing.keys() not in _CLOSINGS:
         raise FormatError(
-            f"not a sealed record of {FORMAT}: its members are format, events, disclosures, seal", code="frame"
+            f"not a record of {FORMAT}: its members are format and events, when it is sealed disclosures and seal as well",
+            code="frame",
         )
-    closing = profile.encode({"disclosures": value["disclosures"], "seal": value["seal"]})
     lines = b"\n,".join(profile.encode(event) for event in events)
-    return b"".join((OPENING, lines, b"\n],", closing[1:], b"\n"))
+    end = b"]," + profile.encode(closing)[1:] + b"\n" if closing else b""
+    return b"".join((OPENING, lines, b"\n", end))
 
 
 def decode_record(data: bytes, limits: Limits = DEFAULT_LIMITS) -> ExecutionRecord:

@@ -155,7 +155,7 @@ class LifecycleState:
         self.open_step = event
         self.last_step_index = index
         self._started.add(index)
-        if self._planned and event.phase is StepPhase.PLAN and index not in self._planned:
+        if self._planned and index not in self._planned:
             self._warn("unplanned-step", "steps that the plan does not name")
 
     def has_started(self, step_index: int) -> bool:

@@ -5,15 +5,16 @@ construction and on decoding alike, but for what all events have, which `canonic
 
 `details` is kept as canonical bytes and decoded afresh at each access, because a dict inside a frozen struct could
 still be changed. Members are declared in any order: the canonical writer sorts them.
-"""
 
-from __future__ import annotations
+Annotations are evaluated where they stand (no `from __future__ import annotations`): msgspec would have to evaluate
+each from its text, which costs a command a good part of its start.
+"""
 
 import enum
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Self, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -86,11 +87,13 @@ _DAY = (
 TIMESTAMP_PATTERN = f"^{_DAY}{_TIME}$"
 """A real day of the proleptic Gregorian calendar, so that schema and decoder accept the same texts."""
 
+_TIMESTAMP_LENGTH: Final = 27
+
 Timestamp = Annotated[
     str,
     Meta(
-        min_length=27,
-        max_length=27,
+        min_length=_TIMESTAMP_LENGTH,
+        max_length=_TIMESTAMP_LENGTH,
         description="UTC, RFC 3339, 27 characters, microseconds, a real day from year 0001 on, no leap second.",
         extra_json_schema={"format": "date-time", "pattern": TIMESTAMP_PATTERN},
     ),
@@ -130,7 +133,6 @@ Base64 = Annotated[
 
 _is_identifier = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
 _is_digest = re.compile(r"[0-9a-f]{64}").fullmatch
-_is_timestamp = re.compile(TIMESTAMP_PATTERN[1:-1]).fullmatch
 _are_timestamps = re.compile(f"(?:{TIMESTAMP_PATTERN[1:-1]})*").fullmatch
 
 
@@ -149,7 +151,7 @@ def _refuse(member: str, code: str, what: str, value: object) -> NoReturn:
 
 def check_timestamp(member: str, value: str) -> None:
     """Raise `ScalarError` unless `value` is a timestamp (FORMAT §2)."""
-    if not isinstance(value, str) or not _is_timestamp(value):
+    if not isinstance(value, str) or len(value) != _TIMESTAMP_LENGTH or not _are_timestamps(value):
         _refuse(member, "timestamp", "a timestamp is like 2026-11-22T16:03:05.000120Z, of a real day", value)
 
 
@@ -383,9 +385,10 @@ class PlanDocument(_Object, frozen=True, kw_only=True):
         indexes = [step.step_index for step in self.steps]
         if any(a >= b for a, b in zip(indexes, indexes[1:], strict=False)):
             raise ScalarError("steps", "step-index", "the step_index of successive steps increases")
+        known = frozenset(indexes)
         for member in ("declared_side_effects", "rollback_hints"):
             for item in getattr(self, member):
-                if item.step_index is not None and item.step_index not in indexes:
+                if item.step_index is not None and item.step_index not in known:
                     _refuse(member, "step-index", "step_index names a step of this plan", item.step_index)
 
 
@@ -464,7 +467,7 @@ class SecuritySnapshot(_Object, frozen=True, kw_only=True):
     context: Text
 
     @classmethod
-    def from_kernel(cls, kernel: SecurityKernel, context: str) -> SecuritySnapshot:
+    def from_kernel(cls, kernel: "SecurityKernel", context: str) -> Self:
         """Ask `kernel` for its states. One that raises, or says what no state is called, is `UNKNOWN`: fail-closed."""
         return cls(
             security_state=_ask(SecurityState, kernel, "get_security_state"),

@@ -150,11 +150,13 @@ def _record_schema() -> tuple[dict[str, Any], dict[str, Any]]:
     return root, definitions
 
 
+_BMP: Final = r"^[\u0000-\uFFFF]*$"
+"""Member names are of the Basic Multilingual Plane; a final line break matches, because the class holds it."""
 _NAMES: Final = {
     "type": "string",
     "minLength": 1,
     "maxLength": profile.MAX_NAME_LENGTH,
-    "pattern": "^[\\u0000-\\uFFFF]*$",
+    "pattern": _BMP,
     "not": {"enum": sorted(profile.RESERVED_NAMES)},
 }
 _DETAILS: Final[dict[str, Any]] = {
@@ -220,6 +222,7 @@ def _finish(node: Any, base: str, *, complete: bool) -> Any:  # noqa: ANN401 - a
         result["const"] = result.pop("enum")[0]
     if isinstance(names := result.get("propertyNames"), dict):
         names.setdefault("type", "string")
+        names.setdefault("pattern", _BMP)
     if (
         complete
         and isinstance(members := result.get("properties"), dict)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn, TextIO, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TextIO, TypeVar
 
 from hearth_records import files, keys
 from hearth_records.errors import HearthRecordsError, TrustError, escape
@@ -36,17 +35,6 @@ class CommandError(Exception):
         super().__init__(message)
         self.exit_code = exit_code
         self.hint = hint
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in the form that all commands share."""
-
-    def __init__(self, prog: str, description: str) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise `CommandError` for a wrong command line."""
-        raise CommandError(message, exit_code=USAGE, hint=f"{self.prog} --help")
 
 
 def run(prog: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
@@ -136,20 +124,16 @@ class Palette:
 # --- trust -----------------------------------------------------------------------------------------------------------
 
 
-def add_trust_options(parser: argparse.ArgumentParser, without: str, help_without: str) -> None:
-    """Add the ways to say whose signature is accepted; `without` is the option to go without."""
-    group = parser.add_argument_group("whose signature is accepted (one of these is needed)")
-    group.add_argument("--trust", metavar="FILE", help="a trust policy (hearth-trust/1)")
-    group.add_argument(
-        "--key", metavar="PUBLIC.pem", action="append", help="a public key that may seal; may be repeated"
-    )
-    group.add_argument(without, action="store_true", dest="without_trust", help=help_without)
-    parser.add_argument(
-        "--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing"
-    )
+class TrustOptions(Protocol):
+    """What the options say about trust: a policy file, public keys, or going without."""
+
+    trust: str | None
+    key: list[str] | None
+    without_trust: bool
+    allow_example_keys: bool
 
 
-def read_policy(options: argparse.Namespace, without: str) -> TrustPolicy | None:
+def read_policy(options: TrustOptions, without: str) -> TrustPolicy | None:
     """Return the policy that the options name, None when they ask to go without."""
     chosen = [
         name

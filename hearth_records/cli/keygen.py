@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from hearth_records import files, keys
-from hearth_records.cli.common import USAGE, CommandError, Parser, exists_already, write_file
+from hearth_records.cli.arguments import Parser
+from hearth_records.cli.common import USAGE, CommandError, exists_already, write_file
 from hearth_records.errors import escape
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from hearth_records import canonical, documents, hestia
-from hearth_records.cli.common import Parser, add_trust_options, read_policy, refuse, run, verify_input, write_output
+from hearth_records.cli.arguments import Parser, add_trust_options
+from hearth_records.cli.common import read_policy, refuse, run, verify_input, write_output
 from hearth_records.errors import escape
 from hearth_records.rollback import RollbackPlanner
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hearth_records import files, schema
-from hearth_records.cli.common import Parser
+from hearth_records.cli.arguments import Parser
 from hearth_records.errors import escape
 
 if TYPE_CHECKING:

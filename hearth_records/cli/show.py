@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hearth_records.cli.common import Parser, add_trust_options, read_policy
+from hearth_records.cli.arguments import Parser, add_trust_options
+from hearth_records.cli.common import read_policy
 from hearth_records.cli.scaffold import read_record
 from hearth_records.hestia import Hestia
 from hearth_records.rollback import RollbackPlanner

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from hearth_records import schema
-from hearth_records.cli.common import CommandError, Parser, complain, read_input, run
+from hearth_records.cli.arguments import Parser
+from hearth_records.cli.common import CommandError, complain, read_input, run
 from hearth_records.errors import FormatError, escape
 from hearth_records.verify import combine_exit_codes, unreadable
 

@@ -6,10 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from hearth_records.cli.common import (
+    USAGE,
     CommandError,
     Palette,
-    Parser,
-    add_trust_options,
     present_time,
     read_input,
     read_policy,
@@ -19,8 +18,7 @@ from hearth_records.errors import escape
 from hearth_records.verify import combine_exit_codes, report_unreadable, verify_file, verify_record
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hearth_records.trust import TrustPolicy
     from hearth_records.verify import VerificationReport
@@ -38,20 +36,89 @@ _MEANS = {
 }
 
 
-def _parser(prog: str) -> Parser:
-    parser = Parser(prog, "Verify execution records offline.")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="record files; - is standard input")
-    add_trust_options(parser, "--no-trust", "check only what needs no key; ends with 4, never 0")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to report (default: text)")
-    parser.add_argument(
-        "--allow-reformatted", action="store_true", help="rewrite a re-formatted file to its frame first, and say so"
-    )
-    return parser
+_USAGE = """\
+usage: {prog} (--trust FILE | --key PUBLIC.pem … | --no-trust) [options] FILE …
+
+Verify execution records offline.
+
+  FILE                  record files; - is standard input
+  --trust FILE          accept whom this trust policy names (hearth-trust/1)
+  --key PUBLIC.pem      accept this public key; may be repeated
+  --no-trust            check only what needs no key; ends with 4, never 0
+  --format text|json    how to report (default: text)
+  --allow-reformatted   rewrite a re-formatted file to its frame first, and say so
+  --allow-example-keys  accept the published example keys, which prove nothing
+  -h, --help            show this and end
+
+exit codes: 0 verified, 1 altered, 2 usage, 3 cannot be judged, 4 not trusted, 5 incomplete, 70 internal error
+"""
+
+
+class Options:
+    """What the command line says. Parsed by hand: `argparse` alone would cost a tenth of the whole run."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.trust: str | None = None
+        self.key: list[str] | None = None
+        self.without_trust = False
+        self.format = "text"
+        self.allow_reformatted = False
+        self.allow_example_keys = False
+        self.help = False
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], prog: str) -> Options:
+        """Return what `arguments` say. Raises `CommandError` for what is not an option, or lacks its value."""
+        options = cls()
+        words = iter(arguments)
+        for word in words:
+            if word == "--":
+                options.files += words
+            elif word == "-" or not word.startswith("-"):
+                options.files.append(word)
+            elif not options._take(word, words):
+                raise CommandError(
+                    f"no such option, or its value is missing or wrong: {word}", exit_code=USAGE, hint=f"{prog} --help"
+                )
+        return options
+
+    def _take(self, word: str, words: Iterator[str]) -> bool:
+        name, has_value, value = word.partition("=")
+        if not has_value and name in _FLAGS:
+            setattr(self, _FLAGS[name], True)
+            return True
+        if name not in ("--trust", "--key", "--format"):
+            return False
+        found = value if has_value else next(words, None)
+        if found is None:
+            return False
+        if name == "--key":
+            self.key = [*(self.key or ()), found]
+        elif name == "--trust" and self.trust is None:
+            self.trust = found
+        elif name == "--format" and found in ("text", "json"):
+            self.format = found
+        else:
+            return False
+        return True
+
+
+_FLAGS = {
+    "--no-trust": "without_trust",
+    "--allow-reformatted": "allow_reformatted",
+    "--allow-example-keys": "allow_example_keys",
+    "--help": "help",
+    "-h": "help",
+}
 
 
 def command(arguments: Sequence[str], prog: str = "verify-record") -> int:
     """Verify files; returns the exit code of FORMAT §8."""
-    options = _parser(prog).parse_args(arguments)
+    options = Options.parse(arguments, prog)
+    if options.help:
+        print(_USAGE.format(prog=prog), end="")
+        return 0
     policy = read_policy(options, "--no-trust")
     if not options.files:
         raise CommandError(
@@ -69,7 +136,7 @@ def command(arguments: Sequence[str], prog: str = "verify-record") -> int:
     return combine_exit_codes(report.exit_code for _path, report in reports)
 
 
-def _verify(path: str, policy: TrustPolicy | None, options: argparse.Namespace) -> VerificationReport:
+def _verify(path: str, policy: TrustPolicy | None, options: Options) -> VerificationReport:
     if path == "-":
         try:
             data = read_input(path)
