@@ -151,6 +151,9 @@ class ExecutionObserver:
         self._last_time = ""
         try:
             self._last_time = format_timestamp(clock())
+        except Exception as error:
+            raise RecordingError(f"the clock cannot be read: {quote(recordable.to_text(error))}", code="clock") from error
+        try:
             self._record(
                 ExecutionStarted,
                 details,
@@ -423,7 +426,7 @@ class ExecutionObserver:
             completion_reason=text,
             cause=cause,
             recovery=None,
-            unknown_effects=bool(unknown_effects),
+            unknown_effects=unknown_effects is not False,
             security_snapshot=snapshot,
         )
 
@@ -450,7 +453,8 @@ class ExecutionObserver:
         **members: Any,  # noqa: ANN401 - the members of `kind`
     ) -> None:
         """Append one event: nothing is changed unless it was taken whole."""
-        data = recordable.to_details(details, on_unrecordable or self._on_unrecordable)
+        on_unrecordable = on_unrecordable or self._on_unrecordable
+        data = recordable.to_details(details, on_unrecordable)
         timestamp = self._now()
         event = kind(
             seq=self._lifecycle.length, timestamp=timestamp, previous_event_hash=self._head, details_json=Raw(data), **members
@@ -458,7 +462,7 @@ class ExecutionObserver:
         line = canonical.encode_event(event)
         limit = DEFAULT_LIMITS.event if self._head else DEFAULT_LIMITS.first_event
         if len(line) > limit:
-            if self._on_unrecordable == "raise":
+            if on_unrecordable == "raise":
                 raise RecordingError("the event is too large", code="too-large", pointer="/details", expected=limit, actual=len(line))
             data = recordable.cut_details(data)
             event = kind(
@@ -523,12 +527,11 @@ class ObservedStep:
 
 def describe(error: BaseException) -> str:
     """Return an exception's type and message."""
+    name = recordable.type_name(error)
     try:
-        message = str(error)
+        return ": ".join(filter(None, (name, str.__str__(str(error)))))
     except Exception:  # noqa: BLE001 - an exception that cannot say what it is still has a type
-        message = ""
-    name = type(error).__qualname__
-    return f"{name}: {message}" if message else name
+        return name
 
 
 def _index(value: object) -> int:

@@ -18,12 +18,13 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import itertools
 import math
 import os
 import pathlib
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -31,7 +32,10 @@ from hearth_records import profile
 from hearth_records.errors import FormatError, RecordingError
 from hearth_records.model import MAX_TEXT
 
-__all__ = ["OnUnrecordable", "cut_details", "to_details", "to_text"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["OnUnrecordable", "cut_details", "to_details", "to_text", "type_name"]
 
 OnUnrecordable = Literal["mark", "raise"]
 
@@ -52,7 +56,7 @@ def to_details(value: object, on_unrecordable: OnUnrecordable = "mark") -> bytes
         RecordingError: only with `on_unrecordable="raise"`; `pointer` is the path inside details.
 
     """
-    if not value and (value is None or type(value) is dict):
+    if value is None or (type(value) is dict and not value):
         return b"{}"
     if type(value) is dict and (data := _encode_simple(value)) is not None:
         return data
@@ -96,7 +100,7 @@ def to_text(value: object, *, empty: str = "") -> str:
             value = "" if value is None else str(value)
             value = str.__str__(value)
         except Exception:  # noqa: BLE001 - whatever the object does, the execution goes on
-            value = f"[{UNRECORDABLE}: {_type_name(value)}]"
+            value = f"[{UNRECORDABLE}: {type_name(value)}]"
     if not value:
         return empty
     if not value.isascii():
@@ -107,13 +111,34 @@ def to_text(value: object, *, empty: str = "") -> str:
     return value[: MAX_TEXT - len(suffix)] + suffix
 
 
-def _type_name(value: object) -> str:
-    name = type(value).__qualname__.encode("utf-8", "backslashreplace").decode()
-    return name[: profile.MAX_NAME_LENGTH]
+_qualname: Final = vars(type)["__qualname__"].__get__
+
+
+def type_name(value: object) -> str:
+    """Return the qualified name of the type of `value`, whatever that type does."""
+    name: str = _qualname(type(value))  # past a metaclass that hides it
+    return name.encode("utf-8", "backslashreplace").decode()[: profile.MAX_NAME_LENGTH]
+
+
+def _as_base(value: Any) -> Any:  # noqa: ANN401 - one of `_AS_TEXT`
+    """Return a time of a subclass, of which `msgspec` knows nothing, as one of its base."""
+    if type(value) not in _AS_TEXT:
+        bases: tuple[Any, ...] = (dt.datetime, dt.date, dt.time)
+        for base in bases:
+            if isinstance(value, base):
+                return base.fromisoformat(base.isoformat(value))
+        if isinstance(value, dt.timedelta):
+            return dt.timedelta(value.days, value.seconds, value.microseconds)
+    return value
 
 
 class _TooDeepError(Exception):
     """There is no level left, not even for a marker: the container around takes it."""
+
+
+def _take(items: Iterable[Any]) -> list[Any]:
+    """Return the items, of an iterator without an end only more than are taken."""
+    return list(itertools.islice(items, _MAX_NODES + 1))
 
 
 class _TooMuchError(Exception):
@@ -149,10 +174,10 @@ class _Walk:
     def mark(self, value: object, depth: int, pointer: str, what: str | None = None) -> dict[str, str]:
         """Return the marker that stands in the place of `value`."""
         if self._strict:
-            raise RecordingError("details holds what cannot be recorded", code="unrecordable", pointer=pointer, actual=what or _type_name(value))
+            raise RecordingError("details holds what cannot be recorded", code="unrecordable", pointer=pointer, actual=what or type_name(value))
         if depth > profile.MAX_DEPTH:
             raise _TooDeepError
-        return {UNRECORDABLE: what or _type_name(value)}
+        return {UNRECORDABLE: what or type_name(value)}
 
     def _count(self, nodes: int, characters: int = 0) -> None:
         self._nodes += nodes
@@ -185,9 +210,10 @@ class _Walk:
         if isinstance(value, float):
             return self._fraction(value, depth, pointer)
         if isinstance(value, decimal.Decimal):
-            return str(value) if value.is_finite() else self.mark(value, depth, pointer)
+            finite = decimal.Decimal.is_finite(value)
+            return decimal.Decimal.__str__(value) if finite else self.mark(value, depth, pointer)
         if isinstance(value, _AS_TEXT):
-            return self._text(msgspec.to_builtins(value), depth, pointer)
+            return self._text(msgspec.to_builtins(_as_base(value)), depth, pointer)
         if isinstance(value, (pathlib.PurePath, os.PathLike)):
             return self.convert(os.fspath(value), depth, pointer)
         return self._container(value, depth, pointer)
@@ -203,11 +229,11 @@ class _Walk:
         self._path.add(id(value))
         try:
             if isinstance(value, Mapping):
-                return self._members(list(value.items()), depth, pointer)
+                return self._members(_take(value.items()), depth, pointer)
             if isinstance(value, (list, tuple)):
-                return self._items(list(value), depth, pointer)
+                return self._items(_take(value), depth, pointer)
             if isinstance(value, (set, frozenset)):
-                return sorted(self._items(list(value), depth, pointer), key=profile.encode)
+                return sorted(self._items(_take(value), depth, pointer), key=profile.encode)
             if dataclasses.is_dataclass(value) and not isinstance(value, type):
                 fields = dataclasses.fields(value)
                 return self._members([(field.name, getattr(value, field.name)) for field in fields], depth, pointer)
@@ -238,7 +264,10 @@ class _Walk:
 
     def _name(self, key: object) -> str | None:
         """Return the member name for a key, or None when it has none."""
-        name = key if type(key) is str else self._key_text(key)
+        try:
+            name = key if type(key) is str else self._key_text(key)
+        except Exception:  # noqa: BLE001 - as in `convert`
+            return None
         if name is None or not 0 < len(name) <= profile.MAX_NAME_LENGTH or name in profile.RESERVED_NAMES:
             return None
         return name if name.isascii() or all(char <= "\uffff" and not "\ud800" <= char <= "\udfff" for char in name) else None
