@@ -41,7 +41,7 @@ class ChainState:
         self.head: str | None = None
         self.length = 0
         self.error: ChainError | None = None
-        self._pending: str | None = None
+        self._pending: tuple[ChainError, int, str] | None = None
 
     def follow(self, events: Sequence[Event], digests: Sequence[str]) -> None:
         """Take the next events and their hashes."""
@@ -55,15 +55,13 @@ class ChainState:
         self.head, self.length = head, length
 
     def _look(self, event: Event, digest: str) -> None:
-        if self._pending is not None:
-            self._settle(cleared=event.previous_event_hash == self._pending)
+        self._settle(event.previous_event_hash)
         if self.error is None and (event.seq != self.length or event.previous_event_hash != self.head):
             self._fault(event, digest)
 
     def finish(self, sealed_head: str | None) -> ChainError | None:
         """Return the first fault, or None. The sealed head, where there is one, is the link after the last event."""
-        if self._pending is not None:
-            self._settle(cleared=sealed_head == self._pending)
+        self._settle(sealed_head)
         return self.error
 
     def _fault(self, event: Event, digest: str) -> None:
@@ -77,7 +75,7 @@ class ChainState:
                 expected=self.head or "null",
                 actual=event.previous_event_hash or "null",
             )
-            self._pending = digest if place else None
+            self._pending = (self.error, place, digest) if place else None
         else:
             self.error = ChainError(
                 "events are numbered 0, 1, 2 … without a gap",
@@ -88,16 +86,18 @@ class ChainState:
                 actual=event.seq,
             )
 
-    def _settle(self, *, cleared: bool) -> None:
+    def _settle(self, next_link: str | None) -> None:
         """Say which of the two events that a broken link joins is cleared by the link after it."""
+        if self._pending is None:
+            return
+        error, place, digest = self._pending
         self._pending = None
-        if self.error is not None and self.error.seq:
-            place = self.error.seq
-            self.error.reason += (
-                f"; the next link holds and clears event {place}: event {place - 1} was altered, or something between them removed"
-                if cleared
-                else f"; the next link does not clear event {place}"
-            )
+        error.reason += (
+            f"; the next link holds and clears event {place}: event {place - 1} was altered,"
+            " or something between them removed"
+            if next_link == digest
+            else f"; the next link does not clear event {place}"
+        )
 
 
 def check_chain(events: tuple[Event, ...]) -> str:
