@@ -151,7 +151,8 @@ def _record_schema() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 _BMP: Final = r"^[\u0000-\uFFFF]*$"
-"""Member names are of the Basic Multilingual Plane; a final line break matches, because the class holds it."""
+"""Member names are of the Basic Multilingual Plane: line breaks too, at the end as well."""
+
 _NAMES: Final = {
     "type": "string",
     "minLength": 1,
@@ -214,7 +215,7 @@ def _finish(node: Any, base: str, *, complete: bool) -> Any:  # noqa: ANN401 - a
         for key, value in node.items()
         if not (key == "default" and complete)
     }
-    if isinstance(pattern := result.get("pattern"), str) and pattern.endswith("$"):
+    if isinstance(pattern := result.get("pattern"), str) and pattern.endswith("$") and pattern != _BMP:
         result["pattern"] = pattern[:-1] + r"(?!\n)$"  # in Python, $ alone lets a final line break pass
     if isinstance(reference := result.get("$ref"), str) and reference.startswith("#"):
         result["$ref"] = base + reference  # absolute, so that a bundle can be cut apart
@@ -270,13 +271,14 @@ def _first(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
 
 
 def _finding(error: ValidationError) -> Finding:
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 - as above
-
-    deepest = (best_match(error.context) or error) if error.context else error
+    """Say what is wrong; where a value fits none of several branches, the branch that got farthest tells best."""
+    top = error
+    while error.context:
+        error = max(error.context, key=lambda each: (len(each.absolute_path), each.validator != "type"))
     pointer = ""
-    for part in deepest.absolute_path:
+    for part in error.absolute_path:
         pointer = profile.pointer_join(pointer, part)
-    message = deepest.message
-    if deepest is not error and deepest.validator == "type":  # one branch's type says nothing about the others
-        message = f"{deepest.instance!r} is of no type that may stand here"
-    return Finding(pointer=pointer, keyword=str(deepest.validator), message=quote(message)[1:-1])
+    message = error.message
+    if error is not top and error.validator == "type":  # one branch's type says nothing about the others
+        message = f"{error.instance!r} is of no type that may stand here"
+    return Finding(pointer=pointer, keyword=str(error.validator), message=quote(message)[1:-1])
