@@ -330,13 +330,13 @@ class LineSource(Protocol):
 def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[LineKind, list[bytes]]]:
     """Yield the lines of a file after its opening line, without comma and line break, in constant memory.
 
-    Events come in batches, the closing line alone, a torn tail in parts. Covers the frame of FORMAT §6 and §7.
+    Events come in batches, the closing line or a torn tail alone. Covers the frame of FORMAT §6 and §7.
 
     Raises:
         FormatError: `check` is "canonical"; "shape" for a version that is not supported.
 
     """
-    _check_opening(stream.readline(len(OPENING)))
+    _check_opening(stream)
     readline, longest = stream.readline, limits.first_event + _AROUND
     position = size = 0
     batch: list[bytes] = []
@@ -361,11 +361,10 @@ def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[
         yield LineKind.EVENTS, batch
     if line[:1] == b"]":
         yield _read_closing(line, stream, limits, position)
-        return
-    while line:  # it has no line break: a torn tail, or, when one comes after all, an event that is too large
+    elif line:
+        if len(line) - (line[0] == _COMMA) > (limits.event if position else limits.first_event):
+            _too_large(position, limits)  # whether it ends in a line break or not
         yield LineKind.TORN, [line]
-        if (line := readline(_STREAM_CHUNK)).endswith(b"\n"):
-            _too_large(position, limits)
 
 
 def _read_closing(line: bytes, stream: LineSource, limits: Limits, position: int) -> tuple[LineKind, list[bytes]]:
@@ -401,12 +400,13 @@ _VERSION: Final = "hearth-record/(?:0|[1-9][0-9]*)"
 _version = re.compile(rb'\{"format":"(%b)"' % _VERSION.encode())
 
 
-def _check_opening(line: bytes) -> None:
+def _check_opening(stream: LineSource) -> None:
+    line = stream.readline(len(OPENING))
     if line == OPENING:
         return
     if not line:
         raise FormatError("the file is empty", code="empty")
-    check_version(line)
+    check_version(line + stream.readline(len(OPENING)))
     if OPENING.startswith(line):
         raise FormatError("the file was cut inside its opening line", code="frame")
     raise FormatError(f"the file does not begin with the opening line of {FORMAT}", code="frame")
@@ -436,7 +436,7 @@ def encode_file(events: Sequence[bytes], closing: Closing) -> bytes:
     return b"".join((OPENING, b"\n,".join(events), b"\n", encode_closing(closing)))
 
 
-_CLOSINGS: Final = (set(), set(Closing.__struct_encode_fields__))
+_CLOSINGS: Final[tuple[set[str], ...]] = (set(), set(Closing.__struct_encode_fields__))
 
 
 def reframe(data: bytes) -> bytes:

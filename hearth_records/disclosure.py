@@ -77,11 +77,19 @@ def decode_disclosure(text: str) -> Disclosure:
     salt, name, value = parts
     if not isinstance(salt, str) or len(_decode_base64url(salt) or b"") != _SALT_BYTES:
         raise SealError("a disclosure's salt is 22 base64url characters of 128 bits", code="disclosure-salt")
-    if not isinstance(name, str) or name in profile.RESERVED_NAMES:
-        raise SealError("a disclosure's name is a member name", code="disclosure-name")
+    if not isinstance(name, str) or not _is_member_name(name):
+        raise SealError("a disclosure's name is a member name, and not a reserved one", code="disclosure-name")
     if _holds_reserved(value):
         raise SealError("a disclosed value holds no reserved name", code="disclosure-value")
     return Disclosure(salt=salt, name=name, value=value)
+
+
+def _is_member_name(name: str) -> bool:
+    try:
+        profile.check_value({name: None})
+    except FormatError:
+        return False
+    return name not in profile.RESERVED_NAMES
 
 
 def _holds_reserved(value: object) -> bool:

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import IO
 
-__all__ = ["open_regular", "read_regular", "sync_directory", "write_new"]
+__all__ = ["check_regular", "open_regular", "read_regular", "sync_directory", "write_new"]
 
 PathLike = str | os.PathLike[str]
 
@@ -16,12 +16,17 @@ def open_regular(path: PathLike) -> IO[bytes]:
     """Open a regular file for reading; a FIFO, a directory, a device is refused and never blocks. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+        check_regular(descriptor, path)
         return open(descriptor, "rb")  # noqa: PTH123 - a descriptor, which the caller closes
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def check_regular(descriptor: int, path: PathLike) -> None:
+    """Raise `OSError` unless an open file is a regular one."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
 
 
 def read_regular(path: PathLike, limit: int) -> bytes:

@@ -204,8 +204,11 @@ class LifecycleState:
         self._check_finish(event)
         self._see(event.security_snapshot)
         self.finished = event
-        if any(index not in self._started for index in self._planned):
-            self._warn("planned-step-not-run", "steps of the plan that never ran")
+        if never := sum(index not in self._started for index in self._planned):
+            warned = self.warnings["planned-step-not-run"] = Warned(
+                "planned-step-not-run", "steps of the plan that never ran", None
+            )
+            warned.count = never
 
     def _check_finish(self, event: ExecutionFinished) -> None:
         if event.status == "completed" and self.open_step is not None:

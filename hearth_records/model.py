@@ -12,7 +12,7 @@ each from its text, which costs a command a good part of its start.
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Self, TypeVar
 
@@ -896,17 +896,50 @@ class ExecutionRecord(Struct, frozen=True):
         return self.events[-1].get_hash()
 
 
-class SealedRecord(Struct, frozen=True, kw_only=True):
-    """A sealed record: its events, its seal, and the bytes of its file, which are what counts."""
+class SealedRecord:
+    """A sealed record: its seal, and the bytes of its file, which are what counts.
 
-    record: ExecutionRecord
-    seal: Seal
-    data: bytes
+    A record that was journalled may be long: its bytes and events are read from its file when they are asked for.
+    """
+
+    __slots__ = ("_decode", "_load", "_record", "seal")
+
+    def __init__(
+        self,
+        seal: Seal,
+        load: Callable[[], bytes],
+        decode: Callable[[bytes], ExecutionRecord],
+        record: ExecutionRecord | None = None,
+    ) -> None:
+        self.seal = seal
+        self._load = load
+        self._decode = decode
+        self._record = record
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of its file. Raises `OSError` when they lie in a file that cannot be read."""
+        return self._load()
+
+    @property
+    def record(self) -> ExecutionRecord:
+        """The record itself. Raises as `data`."""
+        return self._record if self._record is not None else self._decode(self.data)
+
+    @property
+    def execution_id(self) -> str:
+        """The execution's identifier."""
+        return self.statement.predicate.execution_id
+
+    @property
+    def chain_head(self) -> str:
+        """The digest that is sealed."""
+        return self.statement.predicate.chain.head
 
     @property
     def file_name(self) -> str:
         """The name its file has (FORMAT §6)."""
-        return f"{self.record.execution_id}.record.json"
+        return f"{self.execution_id}.record.json"
 
     @property
     def statement(self) -> Statement:

@@ -9,6 +9,7 @@ Fail-closed: once the kernel has escalated, starting a step and any other end th
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar
 
@@ -18,11 +19,13 @@ from hearth_records import canonical, recordable
 from hearth_records._version import __version__
 from hearth_records.errors import (
     HearthRecordsError,
+    JournalError,
     LifecycleError,
     RecordingError,
     SecurityEscalationError,
     quote,
 )
+from hearth_records.journal import scan
 from hearth_records.lifecycle import LifecycleState, is_escalated
 from hearth_records.model import (
     FORMAT,
@@ -55,9 +58,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from hearth_records.canonical import LineSource
+    from hearth_records.journal import Journal
     from hearth_records.kernel import SecurityKernel
     from hearth_records.keys import Signer
-    from hearth_records.model import Actor, Approval, Closing, Link, Series
+    from hearth_records.model import Actor, Approval, Link, Series
     from hearth_records.recordable import OnUnrecordable
 
 __all__ = ["ExecutionObserver", "ObservedStep"]
@@ -74,8 +79,11 @@ class EventSink(Protocol):
     def read(self) -> Sequence[bytes]:
         """Return the canonical bytes of all events so far."""
 
-    def seal(self, closing: Closing, signers: Sequence[Signer]) -> SealedRecord:
-        """Close the record and return it sealed and verified."""
+    def source(self, more: bytes = b"") -> LineSource:
+        """Return a reader of the file so far, and of `more` behind it."""
+
+    def publish(self, closing_line: bytes) -> Callable[[], bytes]:
+        """Close the file with its last line; return what reads the whole of it."""
 
 
 class MemorySink:
@@ -92,9 +100,17 @@ class MemorySink:
         """Return the events so far."""
         return self._lines
 
-    def seal(self, closing: Closing, signers: Sequence[Signer]) -> SealedRecord:
-        """Return the sealed record."""
-        return check_sealed(canonical.encode_file(self._lines, closing), signers)
+    def source(self, more: bytes = b"") -> LineSource:
+        """Return a reader of the file so far."""
+        return io.BytesIO(self._file(more))
+
+    def publish(self, closing_line: bytes) -> Callable[[], bytes]:
+        """Return what gives the whole file. It can be sealed again: memory is not closed."""
+        data = self._file(closing_line)
+        return lambda: data
+
+    def _file(self, more: bytes) -> bytes:
+        return b"".join((canonical.OPENING, b"\n,".join(self._lines), b"\n", more))
 
 
 class ExecutionObserver:
@@ -115,9 +131,12 @@ class ExecutionObserver:
         details: whatever else is worth recording about the start.
         clock: returns the present time as an aware datetime.
         on_unrecordable: "mark" what cannot be recorded in its place, or "raise" a `RecordingError` that names it.
+        journal: a new journal of this execution, which makes each event durable before its call returns; without one
+            the record lies in memory and ends with the process.
 
     Raises:
         RecordingError: an argument cannot be recorded; nothing was recorded then.
+        JournalError: the journal cannot be relied on, from any recording call.
 
     Only misuse and escalation raise while recording. Whatever `details` holds is copied and recorded, or marked in its
     place; a kernel that fails counts as `UNKNOWN`; a clock that fails repeats its last time.
@@ -141,14 +160,17 @@ class ExecutionObserver:
         details: Mapping[str, Any] | None = None,
         clock: Callable[[], datetime] = system_clock,
         on_unrecordable: OnUnrecordable = "mark",
+        journal: Journal | None = None,
     ) -> None:
-        self._kernel = kernel
-        self._clock = clock
-        self._on_unrecordable: OnUnrecordable = on_unrecordable
-        self._sink: EventSink = MemorySink()
-        self._lifecycle = LifecycleState()
-        self._head: str | None = None
-        self._last_time = ""
+        if journal is not None and (journal.execution_id != execution_id or journal.size != len(canonical.OPENING)):
+            raise RecordingError(
+                "the journal is not a new one of this execution",
+                code="journal",
+                expected=execution_id,
+                actual=journal.execution_id,
+                hint="Journal.create makes a new one, ExecutionObserver.resume goes on with one that has begun",
+            )
+        self._begin(journal or MemorySink(), kernel, clock, on_unrecordable)
         try:
             self._last_time = format_timestamp(clock())
         except Exception as error:
@@ -177,6 +199,58 @@ class ExecutionObserver:
             raise RecordingError(str(error), code=error.code, pointer=f"/{error.member}") from error
         except (TypeError, ValueError, AttributeError) as error:
             raise RecordingError(f"the execution cannot be recorded: {quote(str(error))}", code="argument") from error
+
+    def _begin(
+        self,
+        sink: EventSink,
+        kernel: SecurityKernel,
+        clock: Callable[[], datetime],
+        on_unrecordable: OnUnrecordable,
+    ) -> None:
+        self._sink = sink
+        self._kernel = kernel
+        self._clock = clock
+        self._on_unrecordable: OnUnrecordable = on_unrecordable
+        self._lifecycle = LifecycleState()
+        self._head: str | None = None
+        self._last_time = ""
+        self._in_doubt = False
+
+    @classmethod
+    def resume(
+        cls,
+        journal: Journal,
+        kernel: SecurityKernel,
+        *,
+        clock: Callable[[], datetime] = system_clock,
+        on_unrecordable: OnUnrecordable = "mark",
+    ) -> Self:
+        """Go on recording in a journal that has begun, for example from the next short process of a script.
+
+        Raises:
+            JournalError: it holds no event, is closed, or ends in a torn tail (`hearth-records recover`).
+            FormatError, ChainError, LifecycleError: it is damaged.
+
+        """
+        observer = cls.__new__(cls)
+        observer._begin(journal, kernel, clock, on_unrecordable)
+        observer._resynchronize()
+        if observer._head is None:
+            raise JournalError("the journal holds no event", code="no-event", hint="nothing was acknowledged: start anew")
+        return observer
+
+    def _resynchronize(self) -> None:
+        """Find out from the sink where the execution stands."""
+        found = scan(self._sink.source())
+        if found.closing_line or found.torn:
+            raise JournalError(
+                "the journal is closed" if found.closing_line else "the journal ends in a torn tail",
+                code="closed" if found.closing_line else "torn",
+                hint="hearth-records recover says what is there",
+            )
+        self._lifecycle, self._head = found.lifecycle, found.chain.head
+        self._last_time = self._lifecycle.last_timestamp
+        self._in_doubt = False
 
     # -- steps ----------------------------------------------------------------------------------------------------------
 
@@ -374,7 +448,9 @@ class ExecutionObserver:
             sealed_at=sealed_at or self._now(),
             allow_example_keys=allow_example_keys,
         )
-        return self._sink.seal(closing, signers)
+        line = canonical.encode_closing(closing)
+        check_sealed(self._sink.source(line), signers)
+        return SealedRecord(closing.seal, self._sink.publish(line), canonical.decode_record)
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
@@ -453,6 +529,8 @@ class ExecutionObserver:
         **members: Any,  # noqa: ANN401 - the members of `kind`
     ) -> None:
         """Append one event: nothing is changed unless it was taken whole."""
+        if self._in_doubt:
+            self._resynchronize()
         on_unrecordable = on_unrecordable or self._on_unrecordable
         data = recordable.to_details(details, on_unrecordable)
         timestamp = self._now()
@@ -471,12 +549,15 @@ class ExecutionObserver:
             line = canonical.encode_event(event)
         if self._head is None:
             event = canonical.decode_event(line)  # what the caller built is looked at as strictly as what is read
+        head = sha256_hex(line)
         try:
             self._lifecycle.take(event)
         except LifecycleError as error:
             raise RecordingError(error.reason, code=error.code, seq=error.seq) from error
-        self._sink.append(line, boundary=boundary)  # a sink that fails takes nothing any more
-        self._head = sha256_hex(line)
+        self._in_doubt = True  # until the end: a signal handler may raise in between
+        self._sink.append(line, boundary=boundary)
+        self._head = head
+        self._in_doubt = False
 
 
 class ObservedStep:

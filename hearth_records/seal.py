@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import functools
+import io
 from typing import TYPE_CHECKING
 
 from hearth_records import canonical, keys
@@ -22,7 +23,7 @@ from hearth_records.model import (
 )
 from hearth_records.statement import build_statement, preimage
 from hearth_records.trust import TrustPolicy
-from hearth_records.verify import verify_record
+from hearth_records.verify import verify_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,9 @@ def seal_record(
         sealed_at=sealed_at or format_timestamp(system_clock()),
         allow_example_keys=allow_example_keys,
     )
-    return check_sealed(canonical.encode_file(lines, closing), signers)
+    data = canonical.encode_file(lines, closing)
+    check_sealed(io.BytesIO(data), signers)
+    return SealedRecord(closing.seal, lambda: data, canonical.decode_record, record)
 
 
 def make_closing(
@@ -94,18 +97,20 @@ def make_closing(
     return Closing(disclosures=(), seal=Seal(evidence=(), signatures=signatures, statement=statement))
 
 
-def check_sealed(data: bytes, signers: Sequence[Signer]) -> SealedRecord:
-    """Return the sealed record in `data` after the real verifier let it pass with the signers' keys alone.
+def check_sealed(source: canonical.LineSource, signers: Sequence[Signer]) -> None:
+    """Let the real verifier look at a sealed record, with the signers' keys alone.
 
     Raises:
-        SealError: it did not: a fault that is found here and not by an auditor.
+        SealError: it does not verify: a fault that is found here and not by an auditor.
 
     """
-    policy = _policy_of(tuple(signer.public_key for signer in signers))
-    try:
-        return verify_record(data, policy).require().sealed
-    except HearthRecordsError as error:
-        raise SealError(f"the sealed record does not verify: {error}", code="not-verified", seq=error.seq) from error
+    report = verify_source(source, _policy_of(tuple(signer.public_key for signer in signers)))
+    if (decisive := report.decisive) is not None:
+        raise SealError(
+            f"the sealed record does not verify: {decisive.check}: {decisive.reason}",
+            code="signing-failed" if decisive.check == "signature" else "not-verified",
+            seq=decisive.seq,
+        )
 
 
 @functools.lru_cache(maxsize=16)

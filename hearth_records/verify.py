@@ -38,7 +38,18 @@ from hearth_records.errors import (
 )
 from hearth_records.files import open_regular
 from hearth_records.lifecycle import LifecycleState, Warned
-from hearth_records.model import AnyEvent, Closing, ExecutionRecord, Seal, SealedRecord, Signature, Statement
+from hearth_records.model import (
+    MAX_COUNTERSIGNATURES,
+    AnyEvent,
+    Closing,
+    ExecutionFinished,
+    ExecutionRecord,
+    ExecutionStarted,
+    Seal,
+    SealedRecord,
+    Signature,
+    Statement,
+)
 from hearth_records.profile import DEFAULT_LIMITS, Limits
 from hearth_records.statement import preimage
 from hearth_records.trust import SignatureFinding, TrustPolicy
@@ -55,6 +66,7 @@ __all__ = [
     "combine_exit_codes",
     "verify_file",
     "verify_record",
+    "verify_source",
 ]
 
 CheckName = Literal[
@@ -222,6 +234,8 @@ class _Run:
         self.warnings: dict[str, Warned] = {}
         self.findings: tuple[SignatureFinding, ...] = ()
         self.events: list[AnyEvent] = []
+        self.first: AnyEvent | None = None
+        self.last: AnyEvent | None = None
         self.chain = ChainState()
         self.lifecycle = LifecycleState()
         self.digests = disclosure.DigestIndex()
@@ -305,6 +319,8 @@ class _Run:
         if "shape" in self.errors:
             return
         events, hold_digests = decoded
+        self.first = self.first or events[0]
+        self.last = events[-1]
         if hold_digests:
             for position, (event, line) in enumerate(zip(events, lines, strict=True), self.chain.length):
                 self.digests.add(event, position, len(line))
@@ -342,23 +358,20 @@ class _Run:
     # -- 8: statement and events agree ----------------------------------------------------------------------------------
 
     def _check_head(self, statement: Statement) -> None:
-        predicate, subject, start = statement.predicate, statement.subject[0], self.lifecycle.start
-        finished = self.lifecycle.finished
+        predicate, subject = statement.predicate, statement.subject[0]
+        start = self.first if isinstance(self.first, ExecutionStarted) else None
+        finished = self.last if isinstance(self.last, ExecutionFinished) else None
         pairs: list[tuple[str, object, object]] = [
             ("predicate/chain/head", self.chain.head, predicate.chain.head),
             ("predicate/chain/length", self.chain.length, predicate.chain.length),
             ("subject/0/digest/sha256", self.chain.head, subject.digest.sha256),
-            ("subject/0/name", predicate.execution_id, subject.name),
+            ("subject/0/name", start and start.execution_id, subject.name),
+            ("predicate/execution_id", start and start.execution_id, predicate.execution_id),
+            ("predicate/plan_id", start and start.plan.plan_id, predicate.plan_id),
+            ("predicate/live_mode_state", start and start.live_mode_state, predicate.live_mode_state),
+            ("predicate/series", start and start.series, predicate.series),
+            ("predicate/status", finished and finished.status, predicate.status),
         ]
-        if start is not None:
-            pairs += [
-                ("predicate/execution_id", start.execution_id, predicate.execution_id),
-                ("predicate/plan_id", start.plan.plan_id, predicate.plan_id),
-                ("predicate/live_mode_state", start.live_mode_state, predicate.live_mode_state),
-                ("predicate/series", start.series, predicate.series),
-            ]
-        if finished is not None:
-            pairs.append(("predicate/status", finished.status, predicate.status))
         for place, expected, actual in pairs:
             if expected != actual:
                 raise SealError(
@@ -373,7 +386,7 @@ class _Run:
 
     def _judge(self, seal: Seal) -> None:
         predicate = seal.statement.predicate
-        if predicate.sealed_at < self.lifecycle.last_timestamp:
+        if self.last is not None and predicate.sealed_at < self.last.timestamp:
             self.warn("sealed-before-end", "sealed_at is before the last event")
         if any(signature.evidence for signature in seal.signatures) or seal.evidence:
             self.warn("evidence-not-checked", "evidence beside the seal that was not checked")
@@ -383,8 +396,13 @@ class _Run:
             self.fail("signature", error)
         algorithms = {signer.keyid: signer.algorithm for signer in predicate.signers}
         message = preimage(seal.statement)
+        # The first signature of a key is its signature; another one is out of place, and not tried.
+        firsts = {signature.keyid: signature for signature in reversed(seal.signatures)}
         self.findings = tuple(
-            [self._try(signature, algorithms.get(signature.keyid), message) for signature in seal.signatures]
+            [
+                self._try(signature, algorithms.get(signature.keyid), message, first=signature is firsts[signature.keyid])
+                for signature in seal.signatures
+            ]
         )
         for index, finding in enumerate(self.findings):
             if finding.status == "bad":
@@ -400,11 +418,11 @@ class _Run:
         policy = self.policy
         self._check("trust", lambda: policy.check_seal(predicate, self.findings, now=self.now))
 
-    def _try(self, signature: Signature, algorithm: str | None, message: bytes) -> SignatureFinding:
+    def _try(self, signature: Signature, algorithm: str | None, message: bytes, *, first: bool) -> SignatureFinding:
         """Try one signature; `algorithm` is what the seal says about a signer, None for a countersigner."""
         key = self.policy.key_of(signature.keyid) if self.policy else None
         status: Literal["good", "bad", "not_run"] = "not_run"
-        if key is not None and algorithm in (None, key.algorithm):
+        if first and key is not None and algorithm in (None, key.algorithm):
             status = "good" if key.verify(signature.sig_bytes, message) else "bad"
         if self.policy is not None and algorithm is None:
             if key is None:
@@ -425,7 +443,8 @@ class _Run:
         first = next((check for check in CHECKS if check in self.errors), None)
         sealed = None
         if data is not None and first is None and self.closing is not None:
-            sealed = SealedRecord(record=ExecutionRecord(tuple(self.events)), seal=self.closing.seal, data=data)
+            record = ExecutionRecord(tuple(self.events))
+            sealed = SealedRecord(self.closing.seal, lambda: data, canonical.decode_record, record)
         return VerificationReport(
             checks=tuple([self._result(check) for check in CHECKS]),
             source=source,
@@ -483,6 +502,13 @@ def check_arrangement(seal: Seal) -> None:
             "countersignatures stand once each, by key id, and none is a signer's",
             code="signature-order",
             pointer="/seal/signatures",
+        )
+    if len(others) > MAX_COUNTERSIGNATURES:
+        raise SealError(
+            f"there are at most {MAX_COUNTERSIGNATURES} countersignatures",
+            code="countersignatures",
+            pointer="/seal/signatures",
+            actual=len(others),
         )
 
 
@@ -584,6 +610,19 @@ def _reformatted(error: HearthRecordsError) -> FormatError:
 
 def _too_large(limits: Limits) -> FormatError:
     return FormatError(f"a file has at most {limits.file} bytes", check="read", code="too-large")
+
+
+def verify_source(
+    source: canonical.LineSource,
+    policy: TrustPolicy | None,
+    *,
+    now: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> VerificationReport:
+    """Check whatever is read line by line, in constant memory; else as `verify_record`, but it keeps no record."""
+    run = _Run(policy, now, limits, keep=False)
+    run.run(source)
+    return run.report(None)
 
 
 def verify_file(

@@ -1,0 +1,410 @@
+"""The journal: a record file that grows line by line while the execution runs (FORMAT §7).
+
+System calls, in order; an error of any of them poisons the journal: every later call raises, nothing is tried again.
+
+    create    open(O_RDWR|O_CREAT|O_EXCL|O_APPEND|O_CLOEXEC)  flock(LOCK_EX|LOCK_NB)  write(opening line)  fsync
+              fsync(directory)
+    append    write(one line)  fdatasync
+    publish   write(closing line)  fsync  link(journal, record)  fsync(directory)  unlink(journal)  fsync(directory)
+
+One event is one `write`; a short write counts as an error and leaves a torn tail. `append` returns after `fdatasync`, so
+that what it took is durable: acknowledged. With `sync="step"` the events between two boundaries (the start and end of a
+step, the end of the execution) are written at once but only durable with the next boundary.
+
+`link` never replaces a file. A crash after it leaves one file under two names, a crash before it a closed journal;
+`recovery` finishes both.
+
+One writer: `flock` belongs to the open file, so that a second open fails in this process and in any other, and is gone
+with its process. A forked child closes its copy of the descriptor and may not write.
+
+Known gaps: a disk that acknowledges a sync before it is durable can lose what was acknowledged; `flock` holds on one
+machine (and between clients of a network file system only as far as that implements it); whoever may write to the
+directory can remove the file, which only a `series` shows (FORMAT §3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import io
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self
+
+from msgspec import Struct
+
+from hearth_records import files
+from hearth_records.canonical import OPENING, LineKind, decode_closing, decode_events, read_lines
+from hearth_records.chain import ChainState
+from hearth_records.errors import JournalError, quote
+from hearth_records.lifecycle import LifecycleState
+from hearth_records.model import ScalarError, check_identifier
+from hearth_records.profile import DEFAULT_LIMITS, sha256_hex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from hearth_records.canonical import LineSource
+
+__all__ = ["Journal", "Scan", "Sync", "journal_path", "record_path", "scan"]
+
+Sync = Literal["event", "step"]
+
+SUFFIX: Final = ".journal"
+RECORD_SUFFIX: Final = ".record.json"
+_BUFFER: Final = 256 * 1024
+
+
+def journal_path(directory: str | os.PathLike[str], execution_id: str) -> str:
+    """Return the path of an execution's journal. Raises `JournalError` when the id is no identifier."""
+    try:
+        check_identifier("execution_id", execution_id)
+    except ScalarError as error:
+        raise JournalError(str(error), code="identifier") from None
+    return os.path.join(directory, execution_id + SUFFIX)  # noqa: PTH118 - os.PathLike, not necessarily a Path
+
+
+def record_path(journal: str) -> str:
+    """Return the path under which a journal is published."""
+    return journal.removesuffix(SUFFIX) + RECORD_SUFFIX
+
+
+class Journal:
+    """A journal that this process may write. Made by `create` or `open`; a context manager that closes it.
+
+    Attributes:
+        path: where it lies.
+        execution_id: whose it is, by its name.
+        sync: "event", or "step".
+
+    """
+
+    def __init__(self, path: str, descriptor: int, size: int, sync: Sync) -> None:
+        self.path = path
+        self.sync: Sync = sync
+        self.execution_id = os.path.basename(path).removesuffix(SUFFIX)  # noqa: PTH119 - as above
+        self._descriptor = descriptor
+        self._size = size
+        self._owner = os.getpid()
+        self._fault: str | None = None
+        _open_journals.add(self)
+
+    @classmethod
+    def create(cls, directory: str | os.PathLike[str], execution_id: str, *, sync: Sync = "event") -> Self:
+        """Make a new journal in `directory`.
+
+        Raises:
+            JournalError: there is one already, or a record of that name, or it cannot be made durable.
+
+        """
+        path = journal_path(directory, execution_id)
+        if os.path.lexists(record_path(path)):
+            raise JournalError(
+                f"{quote(record_path(path))} exists already", code="exists", hint="an execution is recorded once: use another id"
+            )
+        with _translated(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            with _translated(path):
+                _lock(descriptor, path)
+            journal = cls(path, descriptor, 0, sync)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        try:
+            journal._write(OPENING)
+            journal._sync(os.fsync)
+            journal._sync_directory()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 - nothing was acknowledged, so nothing is lost
+            journal.close()
+            raise
+        return journal
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, sync: Sync = "event") -> Self:
+        """Open an existing journal for writing. What it holds is for the caller to look at.
+
+        Raises:
+            JournalError: there is none, it is no regular file, or somebody writes it; the holder is named.
+
+        """
+        name = os.fspath(path)
+        if not name.endswith(SUFFIX):
+            raise JournalError(f"{quote(name)}: a journal's name ends in {SUFFIX}", code="name")
+        with _translated(name):
+            descriptor = os.open(name, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            with _translated(name):
+                files.check_regular(descriptor, name)
+                _lock(descriptor, name)
+            return cls(name, descriptor, os.fstat(descriptor).st_size, sync)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    # -- writing ----------------------------------------------------------------------------------------------------------
+
+    def append(self, line: bytes, *, boundary: bool) -> None:
+        """Write one event's canonical bytes; see the module for when they are durable. Raises `JournalError`."""
+        self._write((b"," if self._size > len(OPENING) else b"") + line + b"\n")
+        if boundary or self.sync == "event":
+            self._sync(os.fdatasync)
+
+    def publish(self, closing_line: bytes) -> Callable[[], bytes]:
+        """Write the closing line, give the file its record name and take its journal name away; then it is closed.
+
+        Returns what reads the record's file.
+
+        Raises:
+            JournalError: a file of the record's name exists, or a call failed; what was acknowledged is still there.
+
+        """
+        self.check_unpublished()
+        self._write(closing_line)
+        self._sync(os.fsync)
+        self.link_record()
+        path = record_path(self.path)
+        return lambda: files.read_regular(path, DEFAULT_LIMITS.file)
+
+    def check_unpublished(self) -> None:
+        """Raise `JournalError` when a file of the record's name exists."""
+        if os.path.lexists(record_path(self.path)):
+            raise JournalError(f"{quote(record_path(self.path))} exists already and is never replaced", code="exists")
+
+    def link_record(self) -> None:
+        """Publish a file that holds its closing line. Raises `JournalError`."""
+        self._check()
+        target = record_path(self.path)
+        with self._poisoning():
+            try:
+                os.link(self.path, target)
+            except FileExistsError:
+                if not os.path.samefile(self.path, target):
+                    raise
+        self._sync_directory()
+        with self._poisoning():
+            os.unlink(self.path)  # noqa: PTH108 - as above
+        self._sync_directory()
+        self.close()
+
+    def truncate(self, size: int) -> None:
+        """Cut a torn tail, which nobody was told is there. Raises `JournalError`."""
+        self._check()
+        with self._poisoning():
+            os.ftruncate(self._descriptor, size)
+        self._size = size
+        self._sync(os.fsync)
+
+    def complete(self, data: bytes) -> None:
+        """Write the rest of a line that was cut, and make it durable. Raises `JournalError`."""
+        self._write(data)
+        self._sync(os.fsync)
+
+    def _write(self, data: bytes) -> None:
+        self._check()
+        with self._poisoning():
+            written = os.write(self._descriptor, data)
+            if written != len(data):
+                raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
+        self._size += len(data)
+
+    def _sync(self, call: Any) -> None:  # noqa: ANN401 - os.fsync or os.fdatasync
+        with self._poisoning():
+            call(self._descriptor)
+
+    def _sync_directory(self) -> None:
+        with self._poisoning():
+            files.sync_directory(os.path.dirname(self.path) or ".")  # noqa: PTH120 - as above
+
+    @contextlib.contextmanager
+    def _poisoning(self) -> Iterator[None]:
+        """Poison the journal on any error, also on one that a signal handler raises: nobody knows what was written."""
+        try:
+            yield
+        except OSError as error:
+            self._fault = error.strerror or str(error)
+            raise JournalError(
+                f"{quote(self.path)}: {self._fault}",
+                code="exists" if isinstance(error, FileExistsError) else "io",
+                hint="stop relying on this recording; hearth-records recover says what is there",
+            ) from error
+        except BaseException as error:
+            self._fault = f"interrupted by {type(error).__name__}"
+            raise
+
+    def _check(self) -> None:
+        if self._owner != os.getpid():
+            raise JournalError(f"{quote(self.path)} is written by process {self._owner}, not by its child", code="forked")
+        if self._fault is not None:
+            raise JournalError(f"{quote(self.path)} cannot be relied on any more: {self._fault}", code="poisoned")
+        if self._descriptor < 0:
+            raise JournalError(f"{quote(self.path)} is closed", code="closed")
+
+    # -- reading ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return self._size
+
+    def source(self, more: bytes = b"") -> LineSource:
+        """Return a reader of what it holds, and `more` behind it. Raises `JournalError`."""
+        self._check()
+        return io.BufferedReader(_Reader(self._descriptor, self._size, more), _BUFFER)
+
+    def read(self) -> list[bytes]:
+        """Return the canonical bytes of its events. Raises `JournalError`, or `FormatError` for what is no journal."""
+        return [line for kind, lines in read_lines(self.source()) if kind is LineKind.EVENTS for line in lines]
+
+    # -- the end ----------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the file, and of the lock with it. What was acknowledged stays."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0 and self._owner == os.getpid():
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        """Return the journal."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    def __del__(self) -> None:
+        """Close it: a journal that nobody refers to is written by nobody."""
+        self.close()
+
+
+class Scan(Struct, frozen=True, kw_only=True):
+    """What a journal holds: where the execution stands, how many bytes are whole lines, and what follows them.
+
+    Of `closing_line` and `torn` one at most is not empty.
+    """
+
+    lifecycle: LifecycleState
+    chain: ChainState
+    size: int
+    closing_line: bytes
+    torn: bytes
+
+
+def scan(source: LineSource) -> Scan:
+    """Read a journal from its beginning, in constant memory.
+
+    Raises:
+        FormatError, ChainError, LifecycleError: it is damaged before its end; the error names the event.
+
+    """
+    lifecycle, chain = LifecycleState(), ChainState()
+    size, closing_line, torn = len(OPENING), b"", b""
+    for kind, lines in read_lines(source):
+        if kind is LineKind.CLOSING:
+            (closing_line,) = lines
+            decode_closing(closing_line)
+        elif kind is LineKind.TORN:
+            torn += b"".join(lines)
+        else:
+            events = decode_events(lines, chain.length).events
+            chain.follow(events, [sha256_hex(line) for line in lines])
+            if chain.error is not None:
+                raise chain.error
+            for event in events:
+                lifecycle.take(event)
+            size += sum(len(line) + len(",\n") for line in lines)
+    size -= bool(chain.length)  # the first event has no comma
+    return Scan(lifecycle=lifecycle, chain=chain, size=size, closing_line=closing_line, torn=torn)
+
+
+class _Reader(io.RawIOBase):
+    """Reads a descriptor from its beginning without moving it, and then some bytes more."""
+
+    def __init__(self, descriptor: int, size: int, more: bytes) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._more = more
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer
+        if self._place < self._size:
+            data = os.pread(self._descriptor, min(len(buffer), self._size - self._place), self._place)
+        else:
+            start = self._place - self._size
+            data = self._more[start : start + len(buffer)]
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+
+@contextlib.contextmanager
+def _translated(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise JournalError(
+            f"{quote(path)} exists already", code="exists", hint="hearth-records recover says what is there"
+        ) from None
+    except OSError as error:
+        raise JournalError(f"{quote(path)}: {error.strerror or error}", code="io") from error
+
+
+def _lock(descriptor: int, path: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        refuse_locked(descriptor, path)
+
+
+def refuse_locked(descriptor: int, path: str) -> NoReturn:
+    """Raise the `JournalError` that names who writes the file."""
+    holder = _holder(descriptor)
+    raise JournalError(
+        f"{quote(path)} is being written by {f'process {holder}' if holder else 'another process'}", code="locked", actual=holder
+    )
+
+
+def is_locked(descriptor: int) -> bool:
+    """Whether somebody writes the file that `descriptor` reads. Leaves no lock behind."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def _holder(descriptor: int) -> int | None:
+    """Return the process that holds the lock, as far as the kernel tells (proc(5), /proc/locks)."""
+    status = os.fstat(descriptor)
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    try:
+        with open("/proc/locks", encoding="ascii") as locks:  # noqa: PTH123 - no pathlib on the fast path
+            for line in locks:
+                fields = line.split()
+                if place in fields and "FLOCK" in fields:
+                    return int(fields[fields.index(place) - 1]) or None
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+_open_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """In a forked child: close the copies of the descriptors, so that a lock ends with the process that took it."""
+    for journal in list(_open_journals):
+        descriptor, journal._descriptor = journal._descriptor, -1  # noqa: SLF001 - this module's own
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
