@@ -76,6 +76,8 @@ _State = TypeVar("_State", SecurityState, BoundaryState)
 
 
 def _check_one_way(before: _State, after: _State) -> None:
-    if after is not before and not is_worse(before, after):
+    # From UNKNOWN only to LOCKDOWN: it may have been as bad before, and no way round leads back.
+    worse = after == "LOCKDOWN" if before == "UNKNOWN" else is_worse(before, after)
+    if after is not before and not worse:
         msg = f"escalation goes one way, not from {before} to {after}; only a new kernel starts over"
         raise ValueError(msg)
