@@ -482,6 +482,14 @@ class Record:
             except Defect as defect:
                 self.wrong_shape = defect
 
+    def take_torn(self, line: bytes) -> None:
+        """Take a last line without LF: too long, or a closing line but for its LF, or torn."""
+        limit = MAX_EVENT if self.count else MAX_FIRST_EVENT
+        limit = MAX_CLOSING if line.startswith(b"]") else limit + line.startswith(b",")
+        must(len(line) <= limit, "too-large", f"the last line of {len(line)} bytes is too large")
+        must(not is_closing(line), "frame", "the file lacks its last LF")
+        self.torn = len(line)
+
     def add_closing(self, line: bytes) -> None:
         """Take the closing line: canonical, or a defect is raised; its shape is only noted."""
         value = decode_closing(line)
@@ -495,7 +503,7 @@ class Record:
 def decode_closing(line: bytes) -> JsonObject:
     """§6: `],"disclosures":[…],"seal":{…}}` is canonical when it is with `{` for `],`."""
     must(len(line) <= MAX_CLOSING, "too-large", "the closing line is too large")
-    framed = line.startswith(b'],"disclosures":') and line.endswith(b"}}")
+    framed = line.startswith(b'],"disclosures":') and line.endswith(b"}")
     must(framed, "frame", "the closing line is not of the form of §6")
     value = decode(b"{" + line[2:], depth=MAX_DEPTH + 1)
     if not isinstance(value, dict) or value.keys() != OBJECTS["closing"].keys():
@@ -520,8 +528,7 @@ def read_frame(data: bytes) -> Record:
     while start < len(data):
         end = data.find(b"\n", start)
         if end < 0:
-            must(not is_closing(data[start:]), "frame", "the file lacks its last LF")
-            record.torn = len(data) - start
+            record.take_torn(data[start:])
             break
         line, start = data[start:end], end + 1
         if line.startswith(b"]"):
@@ -529,9 +536,10 @@ def read_frame(data: bytes) -> Record:
             must(start == len(data), "frame", "something stands behind the closing line")
             record.add_closing(line)
         else:
-            right = line.startswith(b",") == (record.count > 0)
-            must(right, "frame", f"line {record.count + 2} does not begin as §6 shows")
-            record.add_event(line[1:] if record.count else line)
+            n, right = record.count, line.startswith(b",") == (record.count > 0)
+            with at("events", n, seq=n):
+                must(right, "frame", f"line {n + 2} does not begin as §6 shows")
+            record.add_event(line[1:] if n else line)
     return record
 
 
