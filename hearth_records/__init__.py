@@ -7,7 +7,7 @@
     sealed = observer.seal(signer)
 
 Read the modules in this order: errors, profile, model, canonical, recordable, chain, lifecycle, disclosure, kernel,
-rollback, keys, statement, trust, verify, seal, observer, documents, schema, hestia, cli.
+journal, rollback, keys, statement, trust, verify, seal, observer, recovery, documents, schema, hestia, cli.
 
 Names are imported when they are first asked for, so that a command loads only what it needs.
 """
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TrustError,
     )
     from hearth_records.hestia import Hestia
+    from hearth_records.journal import Journal
     from hearth_records.kernel import HearthKernel, SecurityKernel
     from hearth_records.keys import LocalSigner, PublicKey, Signer
     from hearth_records.model import (
@@ -85,6 +86,7 @@ _MODULES = {
         "SecurityEscalationError TrustError"
     ),
     "hestia": "Hestia",
+    "journal": "Journal",
     "kernel": "HearthKernel SecurityKernel",
     "keys": "LocalSigner PublicKey Signer",
     "model": (
@@ -122,6 +124,7 @@ __all__ = [  # literal, because type checkers read it
     "HearthRecordsError",
     "Hestia",
     "IncompleteCause",
+    "Journal",
     "JournalError",
     "LifecycleError",
     "Limits",

@@ -254,7 +254,7 @@ class Journal:
     def source(self, more: bytes = b"") -> LineSource:
         """Return a reader of what it holds, and `more` behind it. Raises `JournalError`."""
         self._check()
-        return io.BufferedReader(_Reader(self._descriptor, self._size, more), _BUFFER)
+        return source_of(self._descriptor, self._size, more)
 
     def read(self) -> list[bytes]:
         """Return the canonical bytes of its events. Raises `JournalError`, or `FormatError` for what is no journal."""
@@ -342,6 +342,11 @@ class _Reader(io.RawIOBase):
         buffer[: len(data)] = data
         self._place += len(data)
         return len(data)
+
+
+def source_of(descriptor: int, size: int, more: bytes) -> LineSource:
+    """Return a reader of the first `size` bytes of an open file, and of `more` behind them."""
+    return io.BufferedReader(_Reader(descriptor, size, more), _BUFFER)
 
 
 @contextlib.contextmanager

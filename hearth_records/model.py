@@ -999,7 +999,7 @@ class ScaffoldEffect(_Object, frozen=True, kw_only=True):
 class RollbackScaffold(_Object, frozen=True, kw_only=True):
     """Guidance that a person may follow by hand. Nothing in it is executed or inferred.
 
-    `reason_code` is one of: `still-running`, `completed`, `security-escalation`, `recovered`, `abandoned`,
+    `reason_code` is one of: `still-running`, `completed`, `security_escalation`, `recovered`, `abandoned`,
     `incomplete`, `security-state`, `no-hint`, `failed-with-hints`. Only the last one makes a rollback possible.
     """
 

@@ -62,12 +62,18 @@ if TYPE_CHECKING:
     from hearth_records.journal import Journal
     from hearth_records.kernel import SecurityKernel
     from hearth_records.keys import Signer
-    from hearth_records.model import Actor, Approval, Link, Series
+    from hearth_records.model import Actor, Approval, Link, Recovery, Series
     from hearth_records.recordable import OnUnrecordable
 
 __all__ = ["ExecutionObserver", "ObservedStep"]
 
+_ENDS_AFTER_ESCALATION: Final = (IncompleteCause.SECURITY_ESCALATION, IncompleteCause.RECOVERED)
 SOFTWARE: Final = f"hearth-records/{__version__}"
+
+
+def default_origin() -> Origin:
+    """Return this machine's node name and this library; nothing is known of its clock."""
+    return Origin(host=recordable.to_text(os.uname().nodename), software=SOFTWARE)
 
 
 class EventSink(Protocol):
@@ -190,7 +196,7 @@ class ExecutionObserver:
                 change_ref=None if change_ref is None else recordable.to_text(change_ref),
                 links=tuple(links),
                 series=series,
-                origin=origin or Origin(host=os.uname().nodename, software=SOFTWARE),
+                origin=origin or default_origin(),
                 security_snapshot=SecuritySnapshot.from_kernel(kernel, "Pre-execution"),
             )
         except HearthRecordsError as error:
@@ -395,6 +401,10 @@ class ExecutionObserver:
         """End the record as incomplete, because nobody goes on. Raises as `mark_failed`."""
         self._finish("incomplete", reason, details, unknown_effects=unknown_effects, cause=IncompleteCause.ABANDONED)
 
+    def mark_recovered(self, reason: str, recovery: Recovery) -> None:
+        """End the record as incomplete, because whoever recorded it is gone. Raises `RecordingError` when it has ended."""
+        self._finish("incomplete", reason, None, unknown_effects=True, cause=IncompleteCause.RECOVERED, recovery=recovery)
+
     def mark_incomplete_security_escalation(
         self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True
     ) -> None:
@@ -488,11 +498,12 @@ class ExecutionObserver:
         *,
         unknown_effects: bool,
         cause: IncompleteCause | None = None,
+        recovery: Recovery | None = None,
     ) -> None:
         text = recordable.to_text(reason)
         what = "escalation" if cause is IncompleteCause.SECURITY_ESCALATION else cause or status
         snapshot = SecuritySnapshot.from_kernel(self._kernel, f"Post-execution ({what})")
-        if cause is not IncompleteCause.SECURITY_ESCALATION and self._is_escalated(snapshot) and not self.is_finished:
+        if cause not in _ENDS_AFTER_ESCALATION and self._is_escalated(snapshot) and not self.is_finished:
             self._refuse(snapshot, {"call": f"mark_{cause or status}", "reason": text, "details": details})
         self._record(
             ExecutionFinished,
@@ -501,7 +512,7 @@ class ExecutionObserver:
             status=status,
             completion_reason=text,
             cause=cause,
-            recovery=None,
+            recovery=recovery,
             unknown_effects=unknown_effects is not False,
             security_snapshot=snapshot,
         )

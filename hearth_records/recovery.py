@@ -1,0 +1,201 @@
+"""Recovery: what is left of a journal that nobody writes any more, and closing it (FORMAT §7).
+
+    inspect    says what is there, and changes nothing
+    recover    sets a torn tail aside, appends `execution_finished` (incomplete, recovered), seals, publishes
+
+Each step is durable before the next, and each may have been done by a recovery that crashed: running it again finishes
+the rest. No acknowledged byte is ever rewritten; damage anywhere but in a torn last line is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
+
+from hearth_records import files
+from hearth_records.errors import FormatError, HearthRecordsError, JournalError, quote
+from hearth_records.journal import SUFFIX, Journal, Scan, is_locked, record_path, scan, source_of
+from hearth_records.model import BoundaryState, Recovery, SecurityState, system_clock
+from hearth_records.observer import ExecutionObserver, default_origin
+from hearth_records.profile import DEFAULT_LIMITS, sha256_hex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from hearth_records.canonical import LineSource
+    from hearth_records.keys import Signer
+
+__all__ = ["Findings", "inspect", "recover"]
+
+TORN_SUFFIX: Final = ".torn"
+
+State = Literal["recording", "open", "closed", "published"]
+
+
+class Findings(Struct, frozen=True, kw_only=True):
+    """What is left of a journal.
+
+    Attributes:
+        journal: its path.
+        record: the path under which it is, or will be, published.
+        state: "recording" while somebody writes it; "open" when nobody does and it has no closing line; "closed" when it
+            has one and no record name yet; "published" when it has that too.
+        events: whole events.
+        finished: whether the last one is `execution_finished`.
+        torn_bytes: bytes of a last line that was cut.
+        damage: what is wrong before the end, or None. A damaged journal is not recovered.
+
+    """
+
+    journal: str
+    record: str
+    state: State
+    events: int
+    finished: bool
+    torn_bytes: int
+    damage: HearthRecordsError | None
+
+
+class _UnknownKernel:
+    """Nobody knows how secure the system was when the execution ended."""
+
+    def get_security_state(self) -> str:
+        return SecurityState.UNKNOWN
+
+    def get_boundary_state(self) -> str:
+        return BoundaryState.UNKNOWN
+
+
+def inspect(path: str | os.PathLike[str]) -> Findings:
+    """Say what is left of a journal, and change nothing; somebody may write it meanwhile.
+
+    Raises:
+        JournalError: the name is not that of a journal.
+        OSError: there is none, or it cannot be read.
+
+    """
+    name = _check_name(path)
+    record = record_path(name)
+    if not os.path.lexists(name) and os.path.lexists(record):
+        return _findings(name, "published", None, None)
+    with files.open_regular(name) as stream:
+        descriptor = stream.fileno()
+        size = os.fstat(descriptor).st_size
+        state: State = "recording" if is_locked(descriptor) else "open"
+        try:
+            found, _cut = _scan_to_end(lambda more: source_of(descriptor, size, more))
+        except HearthRecordsError as error:
+            return _findings(name, state, None, error)
+    if state == "open" and found.closing_line:
+        state = "published" if os.path.lexists(record) and os.path.samefile(name, record) else "closed"
+    return _findings(name, state, found, None)
+
+
+def recover(
+    path: str | os.PathLike[str],
+    signer: Signer,
+    *more: Signer,
+    reason: str,
+    clock: Callable[[], datetime] = system_clock,
+    allow_example_keys: bool = False,
+) -> str:
+    """Close, seal and publish what is left of a journal, or finish doing so; return the record's path.
+
+    Args:
+        path: the journal.
+        signer: who seals it; `more` are others.
+        reason: what to record as the reason.
+        clock: returns the present time as an aware datetime.
+        allow_example_keys: as for `seal_record`.
+
+    Raises:
+        JournalError: somebody writes it, it holds no event, a record of its name exists, or a call failed.
+        FormatError, ChainError, LifecycleError: it is damaged before its end.
+        SealError: it could not be sealed; then it is closed as incomplete and can be sealed later.
+
+    """
+    name = _check_name(path)
+    record = record_path(name)
+    if not os.path.lexists(name) and os.path.lexists(record):
+        return record
+    with Journal.open(name) as journal:
+        found, cut = _scan_to_end(journal.source)
+        if found.closing_line:
+            if cut:
+                journal.complete(b"\n")
+            journal.link_record()
+            return record
+        journal.check_unpublished()
+        if not found.chain.length:
+            raise JournalError(f"{quote(name)} holds no event", code="no-event", hint="nothing was acknowledged, nothing is lost")
+        if found.torn:
+            _set_aside(name, found.torn)
+            journal.truncate(found.size)
+        observer = ExecutionObserver.resume(journal, _UnknownKernel(), clock=clock)
+        if not observer.is_finished:
+            torn = b"".join(_torn_parts(name))
+            observer.mark_recovered(
+                reason,
+                Recovery(
+                    torn_bytes=len(torn), torn_sha256=sha256_hex(torn) if torn else None, origin=default_origin()
+                ),
+            )
+        observer.seal(signer, *more, allow_example_keys=allow_example_keys)
+    return record
+
+
+def _check_name(path: str | os.PathLike[str]) -> str:
+    name = os.fspath(path)
+    if not name.endswith(SUFFIX):
+        raise JournalError(f"{quote(name)}: a journal's name ends in {SUFFIX}", code="name")
+    return name
+
+
+def _findings(name: str, state: State, found: Scan | None, damage: HearthRecordsError | None) -> Findings:
+    return Findings(
+        journal=name,
+        record=record_path(name),
+        state=state,
+        events=found.chain.length if found else 0,
+        finished=state == "published" if found is None else found.lifecycle.finished is not None,
+        torn_bytes=len(found.torn) if found else 0,
+        damage=damage,
+    )
+
+
+def _scan_to_end(source: Callable[[bytes], LineSource]) -> tuple[Scan, bool]:
+    """Return what a journal holds, and whether its closing line lacks nothing but its line break."""
+    try:
+        return scan(source(b"")), False
+    except FormatError as error:
+        if error.code != "frame":
+            raise
+        try:
+            found = scan(source(b"\n"))
+        except HearthRecordsError:
+            raise error from None
+        if not found.closing_line:
+            raise
+        return found, True
+
+
+def _torn_parts(name: str) -> list[bytes]:
+    """Return the torn tails that were set aside so far, oldest first."""
+    parts: list[bytes] = []
+    while os.path.lexists(path := _torn_path(name, len(parts))):
+        parts.append(files.read_regular(path, DEFAULT_LIMITS.file))
+    return parts
+
+
+def _torn_path(name: str, number: int) -> str:
+    return f"{name.removesuffix(SUFFIX)}{TORN_SUFFIX}{f'.{number}' if number else ''}"
+
+
+def _set_aside(name: str, torn: bytes) -> None:
+    """Keep a torn tail in a file of its own, durably, before it is cut; unless a recovery that crashed did so."""
+    parts = _torn_parts(name)
+    if not parts or parts[-1] != torn:
+        files.write_new(_torn_path(name, len(parts)), torn)
