@@ -7,17 +7,19 @@ import functools
 import io
 from typing import TYPE_CHECKING
 
-from hearth_records import canonical, keys
+from hearth_records import canonical, keys, recordable
 from hearth_records.chain import check_chain
 from hearth_records.errors import HearthRecordsError, SealError, quote
 from hearth_records.lifecycle import check_lifecycle
 from hearth_records.model import (
     MAX_SIGNERS,
     Closing,
+    ScalarError,
     Seal,
     SealedRecord,
     Signature,
     SignerName,
+    check_timestamp,
     format_timestamp,
     system_clock,
 )
@@ -90,6 +92,10 @@ def make_closing(
         SealError: the record has not finished, or a signer fails or may not be used.
 
     """
+    try:
+        check_timestamp("sealed_at", sealed_at)
+    except ScalarError as error:
+        raise SealError(str(error), code=error.code, actual=str(sealed_at)) from error
     names = _names(signers, allow_example_keys=allow_example_keys)
     statement = build_statement(started, finished, head=head, length=length, sealed_at=sealed_at, signers=names)
     message = preimage(statement)
@@ -104,7 +110,7 @@ def check_sealed(source: canonical.LineSource, signers: Sequence[Signer]) -> Non
         SealError: it does not verify: a fault that is found here and not by an auditor.
 
     """
-    report = verify_source(source, _policy_of(tuple(signer.public_key for signer in signers)))
+    report = verify_source(source, _policy_of(tuple(bytes(signer.public_key) for signer in signers)))
     if (decisive := report.decisive) is not None:
         raise SealError(
             f"the sealed record does not verify: {decisive.check}: {decisive.reason}",
@@ -122,11 +128,15 @@ def _names(signers: Sequence[Signer], *, allow_example_keys: bool) -> list[Signe
     names = []
     for signer in signers:
         try:
-            key = keys.public_key(signer.public_key)
+            key, algorithm = keys.public_key(bytes(signer.public_key)), signer.algorithm
         except HearthRecordsError as error:
             raise SealError(f"the signer's key is refused: {error}", code=error.code) from error
-        if key.algorithm != signer.algorithm:
-            raise SealError("the signer's algorithm is not its key's", code="algorithm", expected=key.algorithm, actual=signer.algorithm)
+        except Exception as error:
+            raise _failed(error) from error
+        if key.algorithm != algorithm:
+            raise SealError(
+                "the signer's algorithm is not its key's", code="algorithm", expected=key.algorithm, actual=str(algorithm)
+            )
         if key.keyid in keys.EXAMPLE_KEYIDS and not allow_example_keys:
             raise SealError(
                 "this is a published example key: anybody can sign with it",
@@ -143,7 +153,11 @@ def _names(signers: Sequence[Signer], *, allow_example_keys: bool) -> list[Signe
 
 def _sign(signer: Signer, keyid: str, message: bytes) -> Signature:
     try:
-        signature = bytes(signer.sign(message))
+        signature = binascii.b2a_base64(signer.sign(message), newline=False).decode()
+        return Signature(evidence=(), keyid=keyid, sig=signature)
     except Exception as error:
-        raise SealError(f"the signer failed: {quote(str(error) or type(error).__name__)}", code="signing-failed") from error
-    return Signature(evidence=(), keyid=keyid, sig=binascii.b2a_base64(signature, newline=False).decode())
+        raise _failed(error) from error
+
+
+def _failed(error: Exception) -> SealError:
+    return SealError(f"the signer failed: {quote(recordable.to_text(error) or type(error).__name__)}", code="signing-failed")

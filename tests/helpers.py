@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hearth_records.model import ExecutionRecord, SealedRecord
 
 DATA = Path(__file__).parent / "data"
+EXAMPLE_KEYS = Path(__file__).parent.parent / "keys_example"
 SEED = bytes(range(32))
 OTHER_SEED = bytes(range(32, 64))
 START = datetime(2026, 11, 22, 16, 0, 0, tzinfo=UTC)
