@@ -6,7 +6,7 @@
     observer.mark_completed("Success")
     sealed = observer.seal(signer)
 
-Read the modules in this order: errors, profile, model, canonical, recordable, chain, lifecycle, disclosure, kernel,
+Read the modules in this order: errors, profile, model, canonical, redaction, recordable, chain, lifecycle, disclosure, kernel,
 journal, rollback, keys, statement, trust, verify, seal, observer, recovery, documents, schema, hestia, cli.
 
 Names are imported when they are first asked for, so that a command loads only what it needs.
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     )
     from hearth_records.observer import ExecutionObserver
     from hearth_records.profile import Limits
+    from hearth_records.redaction import mask_secrets
     from hearth_records.rollback import RollbackPlanner
     from hearth_records.seal import seal_record
     from hearth_records.trust import TrustPolicy
@@ -98,6 +99,7 @@ _MODULES = {
     ),
     "observer": "ExecutionObserver",
     "profile": "Limits",
+    "redaction": "mask_secrets",
     "rollback": "RollbackPlanner",
     "seal": "seal_record",
     "trust": "TrustPolicy",
@@ -165,6 +167,7 @@ __all__ = [  # literal, because type checkers read it
     "VerificationReport",
     "VerifiedRecord",
     "__version__",
+    "mask_secrets",
     "seal_record",
     "verify_file",
     "verify_record",

@@ -91,6 +91,7 @@ class LifecycleState:
         "_started",
         "escalated",
         "finished",
+        "last_snapshot",
         "last_step_index",
         "last_timestamp",
         "length",
@@ -104,6 +105,7 @@ class LifecycleState:
         self.start: ExecutionStarted | None = None
         self.finished: ExecutionFinished | None = None
         self.open_step: StepStarted | None = None
+        self.last_snapshot: SecuritySnapshot | None = None
         self.last_step_index = -1
         self.last_timestamp = ""
         self.step_failed = False
@@ -163,6 +165,7 @@ class LifecycleState:
         return step_index in self._started
 
     def _see(self, snapshot: SecuritySnapshot) -> None:
+        self.last_snapshot = snapshot
         if self.start is not None and is_escalated(self.start.security_snapshot, snapshot):
             self.escalated = True
 

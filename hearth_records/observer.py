@@ -51,6 +51,7 @@ from hearth_records.model import (
     system_clock,
 )
 from hearth_records.profile import DEFAULT_LIMITS, MAX_INTEGER, sha256_hex
+from hearth_records.redaction import mask_secrets
 from hearth_records.seal import check_sealed, make_closing
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from hearth_records.keys import Signer
     from hearth_records.model import Actor, Approval, Link, Recovery, Series
     from hearth_records.recordable import OnUnrecordable
+    from hearth_records.redaction import Redact
 
 __all__ = ["ExecutionObserver", "ObservedStep"]
 
@@ -139,6 +141,8 @@ class ExecutionObserver:
         on_unrecordable: "mark" what cannot be recorded in its place, or "raise" a `RecordingError` that names it.
         journal: a new journal of this execution, which makes each event durable before its call returns; without one
             the record lies in memory and ends with the process.
+        redact: is asked for every member of details and every free text before anything is hashed or written; masks
+            members called password, token and the like by default, None turns it off (`redaction`).
 
     Raises:
         RecordingError: an argument cannot be recorded; nothing was recorded then.
@@ -167,6 +171,7 @@ class ExecutionObserver:
         clock: Callable[[], datetime] = system_clock,
         on_unrecordable: OnUnrecordable = "mark",
         journal: Journal | None = None,
+        redact: Redact | None = mask_secrets,
     ) -> None:
         if journal is not None and (journal.execution_id != execution_id or journal.size != len(canonical.OPENING)):
             raise RecordingError(
@@ -176,7 +181,7 @@ class ExecutionObserver:
                 actual=journal.execution_id,
                 hint="Journal.create makes a new one, ExecutionObserver.resume goes on with one that has begun",
             )
-        self._begin(journal or MemorySink(), kernel, clock, on_unrecordable)
+        self._begin(journal or MemorySink(), kernel, clock, on_unrecordable, redact)
         try:
             self._last_time = format_timestamp(clock())
         except Exception as error:
@@ -192,8 +197,8 @@ class ExecutionObserver:
                 live_mode_state=LiveModeState(live_mode_state),
                 actor=actor,
                 approvals=tuple(approvals),
-                reason=recordable.to_text(reason),
-                change_ref=None if change_ref is None else recordable.to_text(change_ref),
+                reason=self._text("reason", reason),
+                change_ref=None if change_ref is None else self._text("change_ref", change_ref),
                 links=tuple(links),
                 series=series,
                 origin=origin or default_origin(),
@@ -212,8 +217,10 @@ class ExecutionObserver:
         kernel: SecurityKernel,
         clock: Callable[[], datetime],
         on_unrecordable: OnUnrecordable,
+        redact: Redact | None,
     ) -> None:
         self._sink = sink
+        self._redact = redact
         self._kernel = kernel
         self._clock = clock
         self._on_unrecordable: OnUnrecordable = on_unrecordable
@@ -230,6 +237,7 @@ class ExecutionObserver:
         *,
         clock: Callable[[], datetime] = system_clock,
         on_unrecordable: OnUnrecordable = "mark",
+        redact: Redact | None = mask_secrets,
     ) -> Self:
         """Go on recording in a journal that has begun, for example from the next short process of a script.
 
@@ -239,7 +247,7 @@ class ExecutionObserver:
 
         """
         observer = cls.__new__(cls)
-        observer._begin(journal, kernel, clock, on_unrecordable)
+        observer._begin(journal, kernel, clock, on_unrecordable, redact)
         observer._resynchronize()
         if observer._head is None:
             raise JournalError("the journal holds no event", code="no-event", hint="nothing was acknowledged: start anew")
@@ -315,7 +323,7 @@ class ExecutionObserver:
 
         """
         step = self._step_members(step_index, step_name, self._open_phase(phase))
-        message = recordable.to_text(error_message, empty="(no message)")
+        message = self._text("error_message", error_message, empty="(no message)")
         self._record(StepFailed, details, boundary=True, error_message=message, **step)
 
     def step(
@@ -365,14 +373,14 @@ class ExecutionObserver:
             details,
             boundary=False,
             category=_member(SideEffectCategory, category),
-            description=recordable.to_text(description),
+            description=self._text("description", description),
             reversible=reversible,
             step_index=None if step_index is None else _index(step_index),
         )
 
     def record_security_observed(self, context: str = "", details: Mapping[str, Any] | None = None) -> SecuritySnapshot:
         """Ask the kernel for its state, record the answer, and return it. Raises `RecordingError` after the end."""
-        snapshot = SecuritySnapshot.from_kernel(self._kernel, recordable.to_text(context))
+        snapshot = SecuritySnapshot.from_kernel(self._kernel, self._text("context", context))
         self._record(SecurityObserved, details, boundary=False, security_snapshot=snapshot)
         return snapshot
 
@@ -419,6 +427,21 @@ class ExecutionObserver:
     def is_finished(self) -> bool:
         """Whether the record has its terminal event."""
         return self._lifecycle.finished is not None
+
+    @property
+    def open_step(self) -> StepStarted | None:
+        """The step that has started and not ended, or None."""
+        return self._lifecycle.open_step
+
+    @property
+    def last_security_snapshot(self) -> SecuritySnapshot:
+        """The security state as it was recorded last."""
+        return self._lifecycle.last_snapshot or self._start.security_snapshot
+
+    @property
+    def is_escalated(self) -> bool:
+        """Whether a recorded snapshot has escalated, or the kernel has by now: the only end left is `incomplete`."""
+        return self._is_escalated(SecuritySnapshot.from_kernel(self._kernel, ""))
 
     def is_step_open(self, step_index: int) -> bool:
         """Whether that step has started and not ended."""
@@ -500,7 +523,7 @@ class ExecutionObserver:
         cause: IncompleteCause | None = None,
         recovery: Recovery | None = None,
     ) -> None:
-        text = recordable.to_text(reason)
+        text = self._text("completion_reason", reason)
         what = "escalation" if cause is IncompleteCause.SECURITY_ESCALATION else cause or status
         snapshot = SecuritySnapshot.from_kernel(self._kernel, f"Post-execution ({what})")
         if cause not in _ENDS_AFTER_ESCALATION and self._is_escalated(snapshot) and not self.is_finished:
@@ -517,10 +540,16 @@ class ExecutionObserver:
             security_snapshot=snapshot,
         )
 
+    def _text(self, name: str, value: object, *, empty: str = "") -> str:
+        text = recordable.to_text(value, empty=empty)
+        if self._redact is None or self._redact is mask_secrets:  # no text of an event has a secret's name
+            return text
+        return recordable.to_text(recordable.redacted(name, text, self._redact), empty=empty)
+
     def _step_members(self, step_index: int, step_name: str, phase: StepPhase | str) -> dict[str, Any]:
         return {
             "step_index": _index(step_index),
-            "step_name": recordable.to_text(step_name, empty="(no name)"),
+            "step_name": self._text("step_name", step_name, empty="(no name)"),
             "phase": _member(StepPhase, phase),
         }
 
@@ -543,7 +572,7 @@ class ExecutionObserver:
         if self._in_doubt:
             self._resynchronize()
         on_unrecordable = on_unrecordable or self._on_unrecordable
-        data = recordable.to_details(details, on_unrecordable)
+        data = recordable.to_details(details, on_unrecordable, self._redact)
         timestamp = self._now()
         event = kind(
             seq=self._lifecycle.length, timestamp=timestamp, previous_event_hash=self._head, details_json=Raw(data), **members

@@ -31,11 +31,14 @@ import msgspec
 from hearth_records import profile
 from hearth_records.errors import FormatError, RecordingError
 from hearth_records.model import MAX_TEXT
+from hearth_records.redaction import MASK, is_secret_name, mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["OnUnrecordable", "cut_details", "to_details", "to_text", "type_name"]
+    from hearth_records.redaction import Redact
+
+__all__ = ["OnUnrecordable", "cut_details", "redacted", "to_details", "to_text", "type_name"]
 
 OnUnrecordable = Literal["mark", "raise"]
 
@@ -49,8 +52,10 @@ _MAX_CHARACTERS: Final = 256 * 1024 * 1024
 _AS_TEXT: Final = (dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID)
 
 
-def to_details(value: object, on_unrecordable: OnUnrecordable = "mark") -> bytes:
-    """Return the canonical bytes of what a caller passed as `details`.
+def to_details(
+    value: object, on_unrecordable: OnUnrecordable = "mark", redact: Redact | None = mask_secrets
+) -> bytes:
+    """Return the canonical bytes of what a caller passed as `details`, after `redact` was asked for each member.
 
     Raises:
         RecordingError: only with `on_unrecordable="raise"`; `pointer` is the path inside details.
@@ -58,9 +63,9 @@ def to_details(value: object, on_unrecordable: OnUnrecordable = "mark") -> bytes
     """
     if value is None or (type(value) is dict and not value):
         return b"{}"
-    if type(value) is dict and (data := _encode_simple(value)) is not None:
+    if type(value) is dict and (data := _encode_simple(value, redact)) is not None:
         return data
-    walk = _Walk(strict=on_unrecordable == "raise")
+    walk = _Walk(strict=on_unrecordable == "raise", redact=redact)
     try:
         plain = walk.convert(value, _DETAILS_DEPTH, "")
         return profile.encode(plain if isinstance(plain, dict) else walk.mark(value, _DETAILS_DEPTH, ""))
@@ -71,10 +76,14 @@ def to_details(value: object, on_unrecordable: OnUnrecordable = "mark") -> bytes
 _SIMPLE: Final = frozenset({str, int, bool, type(None)})
 
 
-def _encode_simple(value: dict[Any, Any]) -> bytes | None:
+def _encode_simple(value: dict[Any, Any], redact: Redact | None) -> bytes | None:
     """Return the bytes of the details that are most common, texts and integers by name, or None for all others."""
+    if redact is not None and redact is not mask_secrets:
+        return None
     for name, member in value.items():
         if type(name) is not str or type(member) not in _SIMPLE or name in profile.RESERVED_NAMES:
+            return None
+        if redact is not None and is_secret_name(name):
             return None
     try:
         data = profile.encode(value)
@@ -82,6 +91,16 @@ def _encode_simple(value: dict[Any, Any]) -> bytes | None:
     except (ValueError, FormatError):
         return None
     return data
+
+
+def redacted(name: str, value: Any, redact: Redact | None) -> Any:  # noqa: ANN401 - anything
+    """Return what to record in the place of a member. A redaction that fails masks: better too little than a secret."""
+    if redact is None:
+        return value
+    try:
+        return redact(name, value)
+    except Exception:  # noqa: BLE001 - whatever the caller's function does, the execution goes on
+        return MASK
 
 
 def cut_details(details: bytes) -> bytes:
@@ -148,8 +167,9 @@ class _TooMuchError(Exception):
 class _Walk:
     """One walk through a caller's value. `_path` holds the containers around, so that a cycle ends."""
 
-    def __init__(self, *, strict: bool) -> None:
+    def __init__(self, *, strict: bool, redact: Redact | None = None) -> None:
         self._strict = strict
+        self._redact = redact
         self._path: set[int] = set()
         self._nodes = 0
         self._characters = 0
@@ -259,6 +279,7 @@ class _Walk:
             if name is None or name in result:
                 result.update(self.mark(key, depth, pointer, "member name"))
             else:
+                member = redacted(name, member, self._redact)  # noqa: PLW2901 - nothing else may see what it was
                 result[name] = self.convert(member, depth + 1, profile.pointer_join(pointer, name))
         return result
 

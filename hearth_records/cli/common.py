@@ -85,9 +85,10 @@ def _attempt(prog: str, command: Callable[[Sequence[str]], int], arguments: Sequ
     except BrokenPipeError:  # whoever read the output is gone
         return INTERNAL
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        complain(prog, f"{name}{error.strerror or error}")
-        return UNREADABLE
+        # Every file is opened by its name, so that what has none is the output.
+        name = "standard output" if error.filename is None else error.filename
+        complain(prog, f"{name}: {error.strerror or error}")
+        return INTERNAL if error.filename is None else UNREADABLE
     except KeyboardInterrupt:
         complain(prog, "interrupted")
         return INTERRUPTED
@@ -147,11 +148,11 @@ def read_policy(options: TrustOptions, without: str) -> TrustPolicy | None:
             hint=f"give one of --trust FILE, --key PUBLIC.pem, {without}",
         )
     if options.trust:
-        return _reading(
+        return read_file(
             options.trust, lambda data: TrustPolicy.decode(data, allow_example_keys=options.allow_example_keys)
         )
     if options.key:
-        found = [(path, _reading(path, keys.load_public_key)) for path in options.key]
+        found = [(path, read_file(path, keys.load_public_key)) for path in options.key]
         try:
             return TrustPolicy.from_keys(found, allow_example_keys=options.allow_example_keys)
         except TrustError as error:
@@ -162,9 +163,12 @@ def read_policy(options: TrustOptions, without: str) -> TrustPolicy | None:
 _Read = TypeVar("_Read")
 
 
-def _reading(path: str, decode: Callable[[bytes], _Read]) -> _Read:
+def read_file(path: str, decode: Callable[[bytes], _Read], limit: int = _MAX_POLICY) -> _Read:
+    """Return what a file of at most `limit` bytes holds. Raises `CommandError` when it cannot be read or is refused."""
     try:
-        return decode(files.read_regular(path, _MAX_POLICY))
+        return decode(files.read_regular(path, limit))
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror or error}", exit_code=UNREADABLE) from None
     except HearthRecordsError as error:
         raise CommandError(f"{path}: {error}", exit_code=UNREADABLE, hint=error.hint) from None
 

@@ -7,9 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from hearth_records import files, keys
+from hearth_records import keys
 from hearth_records.cli.arguments import Parser
-from hearth_records.cli.common import USAGE, CommandError, exists_already, write_file
+from hearth_records.cli.common import USAGE, CommandError, exists_already, read_file, write_file
 from hearth_records.errors import escape
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
 
 def _passphrase(path: str | None) -> bytes:
     if path is not None:
-        text = files.read_regular(path, _MAX_PASSPHRASE_FILE).partition(b"\n")[0].removesuffix(b"\r")
+        text = read_file(path, bytes, _MAX_PASSPHRASE_FILE).partition(b"\n")[0]
     elif sys.stdin is not None and sys.stdin.isatty():
         text = _ask("Passphrase: ")
         if _ask("Again: ") != text:

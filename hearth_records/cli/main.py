@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": "run a real migration, record, seal, verify and tamper with it",
     "keygen": "make a key pair",
+    "record": "record an execution from a shell, one call at a time",
+    "recover": "say what is left of a journal, and close it",
     "scaffold": "regenerate rollback guidance from a record (regenerate-scaffold)",
     "schema": "the JSON Schemas",
     "show": "show a record as an operator reads it",

@@ -151,7 +151,8 @@ def _text(path: str, report: VerificationReport, palette: Palette) -> str:
     lines = [escape(path)]
     for result in report.checks:
         asked = result.check != "timestamp" or report.timestamp_demanded
-        mark = palette(f"{result.status.replace('_', ' '):<8}", {"pass": True, "fail": False}.get(result.status))
+        status = result.status.replace("_", " ")
+        mark = palette(status, {"pass": True, "fail": False}.get(result.status)) + " " * (8 - len(status))
         note = (
             escape(result.reason) if result.reason else "" if asked or result.status != "not_run" else "not asked for"
         )
