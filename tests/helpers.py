@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import pytest
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
@@ -144,6 +147,19 @@ def seal_lines(lines: Sequence[bytes], record: ExecutionRecord, *signers: Signer
         sealed_at=SEALED_AT,
     )
     return encode_file(lines, closing)
+
+
+def needs_program(name: str) -> str:
+    """Return the path of a program. A test that has not got it is skipped, but fails where `CI` is set."""
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs {name}")
+    return path
+
+
+def lacks_privilege(what: str) -> NoReturn:
+    """Skip a test, also where `CI` is set: the kernel does not let this user do what it needs."""
+    pytest.skip(f"NOT TESTED, the kernel does not allow it here: {what}")
 
 
 def facts(error: HearthRecordsError) -> tuple[str, int | None, str | None]:
