@@ -447,7 +447,11 @@ class _Run:
             record = ExecutionRecord(tuple(self.events))
             sealed = SealedRecord(self.closing.seal, lambda: data, canonical.decode_record, record)
         return VerificationReport(
-            checks=tuple([self._result(check) for check in CHECKS]),
+            checks=tuple(
+                [self._result(check) for check in CHECKS]
+                if self.errors
+                else [_PASS[check] if check in self.passed else _NOT_RUN[check] for check in CHECKS]
+            ),
             source=source,
             execution_id=self.lifecycle.start.execution_id if self.lifecycle.start else None,
             chain_head=self.chain.head if "shape" in self.passed else None,
@@ -583,7 +587,8 @@ def verify_record(
             run = _Run(policy, now, limits, keep=True)
             run.warn("reformatted", "the input was re-formatted; what was checked is the same record in its frame")
             run.run(io.BytesIO(data))
-        elif data.replace(b"\r\n", b"\n").strip() != framed.strip():  # else the frame's own error says it better
+        elif run.errors["canonical"].code == "frame" and data.replace(b"\r\n", b"\n").strip() != framed.strip():
+            # else the error itself says it better
             run.errors = {"canonical": _reformatted(run.errors["canonical"])}
     return run.report(source, data)
 

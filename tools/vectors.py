@@ -37,7 +37,7 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain as concat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -231,7 +231,8 @@ POST_QUANTUM: Final = key("ml-dsa recorder")
 
 def time(second: int) -> str:
     """Return a constant time, some seconds into the execution."""
-    return f"2026-11-22T16:00:{second:02d}.{second * 137:06d}Z"
+    when = datetime(2026, 11, 22, 16, tzinfo=UTC) + timedelta(seconds=second, microseconds=second * 137)
+    return f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def snapshot(security: str = "OPERATIONAL", boundary: str = "NOMINAL", context: str = "") -> Json:
@@ -1098,7 +1099,7 @@ def add_frame(corpus: Corpus) -> None:
     }.items():
         case(what, sealed(events, closing=edits), "the members of the file are fixed")
     swapped = b'],"seal":' + jcs(json.loads(data)["seal"]) + b',"disclosures":[]}'
-    case("closing-turned", framed(lines, swapped), "the members of the closing line are sorted", "reformatted")
+    case("closing-turned", framed(lines, swapped), "the members of the closing line are sorted", None)
     case("closing-space", framed(lines, closing.replace(b":", b": ", 1)), "a blank in the closing line", code=None)
     case("closing-no-comma", framed(lines, b"]" + closing[2:]), "no comma after the bracket")
     case("closing-bracket", framed(lines, b"]}"), "a file without seal and disclosures", "reformatted")
@@ -1605,6 +1606,8 @@ def add_event_shapes(corpus: Corpus) -> None:
         data = framed([*lines[:2], line, *lines[3:]], closing_of(small(), lines))
         corpus.case(f"shape--event-is-{what}", data, "an event is an object with a type", fails=["shape"], seq=2)
     both = [start(), started(seq=7, phase="x"), finished("failed", phase="y")]
+    later = [start(), completed(), started(phase="x"), finished("failed")]
+    case("after-lifecycle", later, "/events/2/phase", "an impossible order of events before it is not reported")
     case("before-chain", both, "/events/1/phase", "the first wrong shape, before a wrong seq")
 
 
@@ -2583,6 +2586,7 @@ def build() -> Corpus:
     cases = ",\n".join(jcs(case).decode() for case in sorted(corpus.cases, key=lambda case: str(case["name"])))
     head = jcs({"format": "hearth-vectors/1", "now": NOW}).decode()[1:-1]
     corpus.put(MANIFEST, f'{{"cases":[\n{cases}\n],{head}}}\n'.encode())
+    corpus.put(".gitattributes", b"* -text\n")  # line breaks are what is tested
     corpus.put(SIGNATURES, pretty(dict(sorted(KEPT_SIGNATURES.used.items()))))
     return corpus
 
