@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +89,35 @@ def test_both_refuse_a_policy(case: Case) -> None:
     for code, pointer in ((mine.value.code, mine.value.pointer), (other.value.code, other.value.pointer)):
         assert case.code is None or code == case.code
         assert case.pointer is None or is_near(pointer, case.pointer)
+
+
+COMMANDS = {
+    "verify-record": [str(Path(sys.executable).with_name("verify-record"))],
+    "verify_record.py": [sys.executable, str(TOOLS / "verify_record.py")],
+}
+SHARED: list[tuple[dict[str, str] | None, bool]] = [
+    ({"trust": "policies/recorder.json"}, False),
+    ({"trust": "policies/recorder.json"}, True),
+    (None, False),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("shared", SHARED, ids=["recorder", "reformatted", "no-policy"])
+def test_the_commands_say_it_as_well(command: str, shared: tuple[dict[str, str] | None, bool]) -> None:
+    policy, allow = shared
+    cases = [case for case in RECORDS if (case.policy, case.allow_reformatted) == (policy, allow)]
+    assert len(cases) > 2
+    options = ["--trust", policy["trust"]] if policy else ["--no-trust"]
+    options += ["--format", "json", *(["--allow-reformatted"] if allow else [])]
+    files = [str(case.file) for case in cases]
+    done = subprocess.run([*COMMANDS[command], *options, *files], capture_output=True, check=False, cwd=VECTORS)
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (report["exit_code"], b"")
+    assert [result["file"] for result in report["results"]] == files
+    for case, result in zip(cases, report["results"], strict=True):
+        assert (result["exit_code"], result["verdict"]) == (case.exit_code, case.verdict)
+        assert {check["check"]: check["status"] for check in result["checks"]} == case.checks
 
 
 # --- the manifest itself ---------------------------------------------------------------------------------------------
