@@ -336,6 +336,10 @@ def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[
         FormatError: `check` is "canonical"; "shape" for a version that is not supported.
 
     """
+    if isinstance(stream, io.BytesIO) and (lines := _split(stream.getvalue(), limits)):
+        yield LineKind.EVENTS, lines[:-1]
+        yield LineKind.CLOSING, lines[-1:]
+        return
     _check_opening(stream)
     readline, longest = stream.readline, limits.first_event + _AROUND
     position = size = 0
@@ -365,6 +369,18 @@ def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[
         if len(line) - (line[0] == _COMMA) > (limits.event if position else limits.first_event):
             _too_large(position, limits)  # whether it ends in a line break or not
         yield LineKind.TORN, [line]
+
+
+def _split(data: bytes, limits: Limits) -> list[bytes] | None:
+    """Return the events and the closing line of a small file that keeps to the frame, cut in one go, or None."""
+    smallest = min(_BATCH, limits.first_event, limits.event, limits.closing)
+    if len(data) > smallest or not data.startswith(OPENING) or not data.endswith(b"}\n"):
+        return None
+    body, _mark, closing = data[len(OPENING) : -1].rpartition(b"\n")
+    if not closing.startswith(b"],") or body[:1] in (b"", b",", b"]"):
+        return None
+    lines = body.split(b"\n,")
+    return [*lines, closing] if body.count(b"\n") == len(lines) - 1 else None
 
 
 def _read_closing(line: bytes, stream: LineSource, limits: Limits, position: int) -> tuple[LineKind, list[bytes]]:

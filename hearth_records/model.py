@@ -185,6 +185,9 @@ def format_timestamp(when: datetime) -> str:
             msg = "a time without its zone cannot be recorded; use datetime.now(UTC)"
             raise ValueError(msg)
         when = when.astimezone(UTC)
+    if type(when) is datetime:
+        day = (when.year, when.month, when.day, when.hour, when.minute, when.second, when.microsecond)
+        return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % day  # noqa: UP031 - takes two thirds of the time of the others
     return f"{datetime.isoformat(when, timespec='microseconds')[:26]}Z"
 
 

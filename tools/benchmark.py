@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hearth_records import ExecutionObserver, HearthKernel, LocalSigner, PublicKey, TrustPolicy, verify_record
+from hearth_records import ExecutionObserver, HearthKernel, Journal, LocalSigner, PublicKey, TrustPolicy, verify_record
+from hearth_records.files import sync_directory
 from hearth_records.keys import generate_private_key, public_key_to_pem
 from hearth_records.statement import preimage
 
@@ -38,7 +39,7 @@ def record_execution(steps: int = STEPS) -> ExecutionObserver:
     observer = ExecutionObserver("bench-001", "plan-bench", HearthKernel())
     for index in range(steps):
         observer.record_step_started(index, "Deploy the service", {"host": "db1", "attempt": 1})
-        observer.record_side_effect("network", "told the load balancer about it", True, index, {"status": 200})  # noqa: FBT003
+        observer.record_side_effect("network", "told the load balancer", True, index, {"status": 200})  # noqa: FBT003
         observer.record_step_completed(index, "Deploy the service", {"rows": 5})
     observer.mark_completed("every step completed")
     return observer
@@ -104,7 +105,9 @@ def write_long_record(path: Path, signer: LocalSigner, events: int) -> None:
                 old = event.split(b'"previous_event_hash":"')[1][:64]
                 event = event.replace(old, head.encode())
             number = event.split(b'"seq":')[1].split(b",")[0]
-            event = event.replace(b'"seq":' + number, b'"seq":%d' % seq).replace(b'"step_index":0', b'"step_index":%d' % step)
+            event = event.replace(b'"seq":' + number, b'"seq":%d' % seq).replace(
+                b'"step_index":0', b'"step_index":%d' % step
+            )
             out.write((b"," if seq else b"") + event + b"\n")
             return hashlib.sha256(event).hexdigest()
 
@@ -120,14 +123,18 @@ def write_long_record(path: Path, signer: LocalSigner, events: int) -> None:
         )
         subject = msgspec.structs.replace(statement.subject[0], digest=type(statement.subject[0].digest)(sha256=head))
         statement = msgspec.structs.replace(statement, predicate=predicate, subject=(subject,))
+        import base64  # noqa: PLC0415 - only here
+
         from hearth_records.canonical import encode_closing  # noqa: PLC0415 - only here
         from hearth_records.model import Closing, Seal, Signature  # noqa: PLC0415 - only here
 
-        import base64  # noqa: PLC0415 - only here
-
         sig = base64.b64encode(signer.sign(preimage(statement))).decode()
         signature = Signature(evidence=(), keyid=PublicKey(signer.public_key).keyid, sig=sig)
-        out.write(encode_closing(Closing(disclosures=(), seal=Seal(evidence=(), signatures=(signature,), statement=statement))))
+        out.write(
+            encode_closing(
+                Closing(disclosures=(), seal=Seal(evidence=(), signatures=(signature,), statement=statement))
+            )
+        )
 
 
 _MEASURE = """
@@ -175,6 +182,94 @@ def bench_startup(signer: LocalSigner, directory: Path, rounds: int) -> None:
     show("whole process: verify-record FILE ÷ python -c pass", values, "≤ 6.00")
 
 
+def bench_journal(directory: Path, events: int, rounds: int) -> None:
+    """Events per second through observer and journal ÷ a bare append and fdatasync of the same bytes."""
+    values = []
+    for number in range(rounds):
+        execution_id = f"bench-{number}"
+        with Journal.create(directory, execution_id) as journal:
+            observer = ExecutionObserver(execution_id, "plan-bench", HearthKernel(), journal=journal)
+            start = time.perf_counter()
+            for _ in range(events):
+                observer.record_side_effect("network", "told the load balancer about it", True, None, {"status": 200})  # noqa: FBT003
+            recorded = time.perf_counter() - start
+            lines = [b"," + line + b"\n" for line in journal.read()[1:]]
+        bare = directory / f"bare-{number}"
+        descriptor = os.open(bare, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        start = time.perf_counter()
+        for line in lines:
+            os.write(descriptor, line)
+            os.fdatasync(descriptor)
+        values.append((time.perf_counter() - start) / recorded)
+        os.close(descriptor)
+    show("events through observer and journal ÷ bare append + fdatasync", values, "≥ 0.90")
+
+
+def bench_journal_seal(signer: LocalSigner, directory: Path, rounds: int) -> None:
+    """Time to seal a journalled record of 1,000 events ÷ one signature, one verification and the syncs it needs."""
+    raw, values = PublicKey(signer.public_key), []
+    for number in range(rounds):
+        execution_id = f"seal-{number}"
+        journal = Journal.create(directory, execution_id, sync="step")
+        observer = ExecutionObserver(execution_id, "plan-bench", HearthKernel(), journal=journal)
+        for _ in range(998):
+            observer.record_side_effect("network", "told the load balancer about it", True, None, {"status": 200})  # noqa: FBT003
+        observer.mark_completed("done")
+        start = time.perf_counter()
+        sealed = observer.seal(signer)
+        spent = time.perf_counter() - start
+        message = preimage(sealed.statement)
+        bare = directory / f"bare-seal-{number}"
+        descriptor = os.open(bare, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        start = time.perf_counter()
+        signature = signer.sign(message)
+        raw.verify(signature, message)
+        os.write(descriptor, message)
+        os.fsync(descriptor)
+        os.link(bare, f"{bare}.linked")
+        sync_directory(directory)
+        bare.unlink()
+        sync_directory(directory)
+        values.append(spent / (time.perf_counter() - start))
+        os.close(descriptor)
+    show("seal a journal of 1,000 events ÷ sign, verify, syncs", values, "reported")
+
+
+def bench_record_call(directory: Path, rounds: int) -> None:
+    """Whole-process time of one `hearth-records record` call ÷ `python -c pass`."""
+    script = Path(sysconfig.get_path("scripts")) / "hearth-records"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+    def start(*command: str) -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - our own
+
+    call = [sys.executable, str(script), "record"]
+    start(*call, "start", str(directory), "--id", "call", "--plan-id", "plan-bench")
+    effect = [*call, "effect", str(directory / "call.journal"), "--category", "other", "--name", "something"]
+    values = ratios(lambda: start(*effect), lambda: start(sys.executable, "-c", "pass"), rounds, 3)
+    show("whole process: hearth-records record effect ÷ python -c pass", values, "≤ 8.00")
+
+
+_RECORD_MANY = """
+import resource, sys
+from hearth_records import ExecutionObserver, HearthKernel, Journal
+journal = Journal.create(sys.argv[1], "many", sync="step")
+observer = ExecutionObserver("many", "plan-bench", HearthKernel(), journal=journal)
+observer.record_side_effect("network", "told the load balancer", True, None, {"status": 200})
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for _ in range(int(sys.argv[2]) - 2):
+    observer.record_side_effect("network", "told the load balancer", True, None, {"status": 200})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def bench_recording_memory(directory: Path, events: int) -> None:
+    """Growth of the peak resident set over a long recording."""
+    command = [sys.executable, "-c", _RECORD_MANY, str(directory), str(events)]
+    kib = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603 - our own
+    show(f"memory growth of a recording of {events:,} events", [kib * 1024 / MIB], "≤ 32 MiB", " MiB")
+
+
 def main() -> None:
     """Take all figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -188,6 +283,10 @@ def main() -> None:
         bench_recording(signer, rounds, count // 2)
         bench_startup(signer, directory, rounds)
         bench_memory(signer, directory, LONG_RECORD // 10 if options.quick else LONG_RECORD)
+        bench_journal(directory, 200 if options.quick else 1000, 3 if options.quick else 7)
+        bench_journal_seal(signer, directory, 3 if options.quick else 7)
+        bench_record_call(directory, rounds)
+        bench_recording_memory(directory, LONG_RECORD // 5 if options.quick else 2 * LONG_RECORD)
 
 
 if __name__ == "__main__":
