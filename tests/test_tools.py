@@ -39,7 +39,7 @@ from hearth_records import canonical, profile
 from hearth_records.cli import common
 from hearth_records.cli import scaffold as scaffold_command
 from hearth_records.cli import validate as validate_command
-from hearth_records.errors import FormatError
+from hearth_records.errors import FormatError, escape
 from hearth_records.kernel import HearthKernel
 from hearth_records.keys import generate_private_key, keyid_of, public_key_to_pem
 from hearth_records.model import Plan, PlanStep, RollbackHint, SideEffect, SideEffectCategory
@@ -103,10 +103,9 @@ def run_tool(
     out, err = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in err
     assert_printable(out + err)
-    if err:
-        first, *others = err.splitlines()
-        assert first.startswith(f"{Path(name).name}: error: ")
-        assert any(line.startswith("hint: ") for line in others)
+    for line in err.splitlines():
+        assert line.startswith((f"{Path(name).name}: error: ", "hint: "))
+    assert ("error: " in err) == ("hint: " in err)
     return Done(done.returncode, out, err)
 
 
@@ -203,6 +202,12 @@ def test_help(name: str) -> None:
     assert "FILE" in done.out
 
 
+def test_all_programs_escape_the_same_characters() -> None:
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    assert verify_record.escape(every) == escape(every)
+    assert validate_record.escape(every) == escape(every)
+
+
 NO_KEY = {"verify_record.py": "--no-trust", "regenerate_scaffold.py": "--unverified", "validate_record.py": "--"}
 
 
@@ -237,6 +242,13 @@ def test_standard_input(name: str, files: Files) -> None:
 @pytest.mark.parametrize("name", STANDALONE)
 def test_output_that_cannot_be_written_is_no_success(name: str, files: Files) -> None:
     assert run_tool(name, NO_KEY[name], files.good, shell="exec >/dev/full").code == 70
+    reader, writer = os.pipe()
+    os.close(reader)
+    args = [sys.executable, "-B", str(TOOLS / name), NO_KEY[name], str(files.good)]
+    done = subprocess.run(args, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert done.returncode == 70
+    assert all(line.startswith((f"{name}: error: ".encode(), b"hint: ")) for line in done.stderr.splitlines())
 
 
 # --- verify_record.py ------------------------------------------------------------------------------------------------

@@ -146,9 +146,15 @@ def at(*outer: str | int, seq: int | None = None) -> Iterator[None]:
         raise
 
 
+# Letters and marks that show nothing, though Python calls them printable.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+
+
 def escape(text: str) -> str:
     r"""Make text from a file safe for a terminal: what is not printable becomes \x1b, \u202e."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(
+        c if c.isprintable() and not _BLANK.match(c) else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def show(value: object) -> str:
