@@ -6,7 +6,8 @@
     observer.mark_completed("Success")
     sealed = observer.seal(signer)
 
-Read the modules in this order: errors, profile, model, canonical, redaction, recordable, chain, lifecycle, disclosure, kernel,
+Read the modules in this order: errors, files, profile, model, canonical, redaction, recordable, chain, lifecycle,
+disclosure, kernel,
 journal, rollback, keys, statement, trust, verify, seal, observer, recovery, documents, schema, hestia, cli.
 
 Names are imported when they are first asked for, so that a command loads only what it needs.

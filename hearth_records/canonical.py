@@ -1,9 +1,9 @@
-"""The typed door: bytes to structs and back, and the frame and lines of a file (FORMAT §1, §6, §7).
+r"""The typed door: bytes to structs and back, and the frame and lines of a file (FORMAT §1, §6, §7).
 
-    {"format":"hearth-record/1","events":[\\n
-    {…event 0…}\\n
-    ,{…event 1…}\\n
-    ],"disclosures":[…],"seal":{…}}\\n
+    {"format":"hearth-record/1","events":[\n
+    {…event 0…}\n
+    ,{…event 1…}\n
+    ],"disclosures":[…],"seal":{…}}\n
 
 A line is decoded typed first, for speed, and is good when encoding the result gives the same bytes; only when that
 fails is it taken apart slowly, to say which rule of which check it breaks, as if in order: canonical, then shape.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import io
+import itertools
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, TypeVar
 
@@ -30,16 +31,20 @@ from hearth_records.model import (
     Plan,
     PlanDocument,
     ScalarError,
-    Statement,
     are_digests,
     are_timestamps,
     check_digest,
     check_timestamp,
 )
-from hearth_records.profile import DEFAULT_LIMITS, Limits
+from hearth_records.profile import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from hearth_records.model import (
+        Statement,
+    )
+    from hearth_records.profile import Limits
 
 __all__ = [
     "OPENING",
@@ -109,7 +114,7 @@ class DecodedEvents(NamedTuple):
 
 
 def decode_events(lines: list[bytes], position: int = 0, limits: Limits = DEFAULT_LIMITS) -> DecodedEvents:
-    """Return the events of several lines, as `decode_event` would one by one, but faster. Raises `FormatError` as it does."""
+    """Return the events of several lines, as `decode_event` does one by one, but faster, with the same errors."""
     others = lines if position else lines[1:]
     if max(map(len, others), default=0) <= limits.event and (position or len(lines[0]) <= limits.first_event):
         try:
@@ -188,7 +193,7 @@ def _check_digest_list(value: object) -> None:
         isinstance(value, list)
         and bool(value)
         and all(isinstance(item, str) and _is_sd_digest(item) for item in value)
-        and all(a < b for a, b in zip(value, value[1:], strict=False))
+        and all(a < b for a, b in itertools.pairwise(value))
     )
     if not good:
         raise FormatError(
@@ -199,9 +204,7 @@ def _check_digest_list(value: object) -> None:
         )
 
 
-def _explain(
-    data: bytes, decode: Callable[[bytes], object], base: str, seq: int | None, depth: int = 0
-) -> NoReturn:
+def _explain(data: bytes, decode: Callable[[bytes], object], base: str, seq: int | None, depth: int = 0) -> NoReturn:
     """Raise the `FormatError` that says why a line is not good: the untyped rules first, then the typed ones."""
     try:
         value = profile.decode(data, depth=depth)
@@ -211,7 +214,9 @@ def _explain(
         error.seq = seq
         raise error from None
     # Both doors say that it is good and yet it was refused: a fault of this library, never a pass.
-    raise FormatError("not accepted, for a reason that is not known", check="shape", code="shape", seq=seq, pointer=base)
+    raise FormatError(
+        "not accepted, for a reason that is not known", check="shape", code="shape", seq=seq, pointer=base
+    )
 
 
 def _check_shape(data: bytes, value: profile.JSONValue, decode: Callable[[bytes], object]) -> None:
@@ -241,9 +246,15 @@ def _shape_error(error: msgspec.ValidationError) -> FormatError:
     cause = error.__cause__
     if isinstance(cause, ScalarError):
         return FormatError(escape(message), check="shape", code=cause.code, pointer=f"{pointer}/{cause.member}")
-    if (name := re.match(r"Object (contains unknown|missing required) field `(.*?)`?$", message, re.DOTALL)) is not None:
+    if (
+        name := re.match(r"Object (contains unknown|missing required) field `(.*?)`?$", message, re.DOTALL)
+    ) is not None:
         pointer = profile.pointer_join(pointer, name[2])
-        code, text = ("unknown", "a member is not known") if name[1] == "contains unknown" else ("missing", "a member is missing")
+        code, text = (
+            ("unknown", "a member is not known")
+            if name[1] == "contains unknown"
+            else ("missing", "a member is missing")
+        )
         return FormatError(text, check="shape", code=code, pointer=pointer)
     code = {"Inv": "value", "Exp": "type"}.get(message[:3], "shape")
     text = escape(message[:1].lower() + message[1:].replace("`", '"'))
@@ -349,7 +360,10 @@ def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[
             if batch:
                 yield LineKind.EVENTS, batch  # a fault in them comes first
             raise FormatError(
-                "an event's line begins with a comma, but for the first", code="frame", seq=position, pointer=f"/events/{position}"
+                "an event's line begins with a comma, but for the first",
+                code="frame",
+                seq=position,
+                pointer=f"/events/{position}",
             )
         if position == 0:
             batch.append(line[:-1])
@@ -472,7 +486,7 @@ def reframe(data: bytes) -> bytes:
     closing = {name: value[name] for name in value.keys() - {"format", "events"}}
     if version != FORMAT or not isinstance(events, list) or not events or closing.keys() not in _CLOSINGS:
         raise FormatError(
-            f"not a record of {FORMAT}: its members are format and events, when it is sealed disclosures and seal as well",
+            f"not a record of {FORMAT}: it has format and events and, when it is sealed, disclosures and seal",
             code="frame",
         )
     lines = b"\n,".join(profile.encode(event) for event in events)
@@ -496,7 +510,7 @@ def decode_record(data: bytes, limits: Limits = DEFAULT_LIMITS) -> ExecutionReco
     return ExecutionRecord(tuple(events))
 
 
-# --- documents that people write --------------------------------------------------------------------------------------
+# --- documents that people write -------------------------------------------------------------------------------------
 
 
 def decode_document(data: bytes, kind: type[_T], *, what: str) -> _T:

@@ -68,7 +68,9 @@ class ChainState:
         place = self.length
         if event.previous_event_hash != self.head:
             self.error = ChainError(
-                f"the link from event {place - 1} to event {place} does not hold" if place else "event 0 has no predecessor",
+                f"the link from event {place - 1} to event {place} does not hold"
+                if place
+                else "event 0 has no predecessor",
                 code="link",
                 seq=place,
                 pointer=f"/events/{place}/previous_event_hash",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -124,8 +125,10 @@ class DigestIndex:
         """Raise `SealError` unless every disclosure belongs to exactly one digest of these events."""
         if self._doubled is not None:
             raise SealError("a digest stands in two events", code="disclosure-digest-twice", seq=self._doubled)
-        if any(a >= b for a, b in zip(disclosures, disclosures[1:], strict=False)):
-            raise SealError("disclosures are sorted by ASCII, each once", code="disclosure-order", pointer="/disclosures")
+        if any(a >= b for a, b in itertools.pairwise(disclosures)):
+            raise SealError(
+                "disclosures are sorted by ASCII, each once", code="disclosure-order", pointer="/disclosures"
+            )
         for index, text in enumerate(disclosures):
             try:
                 self._place(text, limits)
@@ -140,13 +143,17 @@ class DigestIndex:
             raise SealError("no digest refers to a disclosure", code="disclosure-unreferenced")
         details, size = self._events[position]
         if disclosure.name in details:
-            raise SealError("a disclosed name stands in the details already", code="disclosure-name-taken", seq=position)
+            raise SealError(
+                "a disclosed name stands in the details already", code="disclosure-name-taken", seq=position
+            )
         member = len(profile.encode({disclosure.name: disclosure.value})) - len("{}")
         size += member + (len(",") if details else 0)
         try:
             profile.check_value(disclosure.value, depth=2)
         except FormatError as error:
-            raise SealError(f"a disclosed value breaks a limit: {error}", code="disclosure-limit", seq=position) from None
+            raise SealError(
+                f"a disclosed value breaks a limit: {error}", code="disclosure-limit", seq=position
+            ) from None
         if size > (limits.first_event if position == 0 else limits.event):
             raise SealError("an event with what is disclosed is too large", code="disclosure-limit", seq=position)
         details[disclosure.name] = disclosure.value

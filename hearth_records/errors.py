@@ -5,7 +5,7 @@ built from them. Text that came out of a record passes through `escape` on its w
 end up on terminals (`ESC ]` in a step name must stay text).
 
     HearthRecordsError
-    ├── FormatError              bytes that are not canonical, not of the right shape, over a limit, of an unknown version
+    ├── FormatError              not canonical, not of the right shape, over a limit, of an unknown version
     ├── ChainError               `seq` or `previous_event_hash` does not hold
     ├── LifecycleError           events in an order that cannot be
     ├── SealError                a seal that is refused, cannot be made, or does not hold
@@ -38,11 +38,11 @@ _SHOWN_LENGTH = 200
 
 
 def escape(text: str) -> str:
-    """Return `text` with every character that a terminal may act on or hide written as an escape.
+    r"""Return `text` with every character that a terminal may act on or hide written as an escape.
 
-    Control, bidirectional, zero-width, surrogate, private and unassigned characters and all white space but the
-    blank become `\\n`, `\\x1b`, `\\u202e`, `\\U000e0001`. Everything else, the backslash included, stays as it is, so that
-    a command in a rollback hint can be copied.
+    Control, bidirectional, zero-width, surrogate, private and unassigned characters and all white space but the blank
+    become `\n`, `\x1b`, `\u202e`, `\U000e0001`. Everything else, the backslash included, stays as it is, so that a
+    command in a rollback hint can be copied.
     """
     if text.isprintable() and not _BLANK_LETTERS.intersection(text):
         return text
@@ -138,9 +138,7 @@ class FormatError(HearthRecordsError):
         actual: str | int | None = None,
     ) -> None:
         self.check = check
-        super().__init__(
-            reason, code=code, hint=hint, seq=seq, pointer=pointer, expected=expected, actual=actual
-        )
+        super().__init__(reason, code=code, hint=hint, seq=seq, pointer=pointer, expected=expected, actual=actual)
 
 
 class ChainError(HearthRecordsError):

@@ -7,9 +7,10 @@ System calls, in order; an error of any of them poisons the journal: every later
     append    write(one line)  fdatasync
     publish   write(closing line)  fsync  link(journal, record)  fsync(directory)  unlink(journal)  fsync(directory)
 
-One event is one `write`; a short write counts as an error and leaves a torn tail. `append` returns after `fdatasync`, so
-that what it took is durable: acknowledged. With `sync="step"` the events between two boundaries (the start and end of a
-step, the end of the execution) are written at once but only durable with the next boundary.
+Whatever raises in the middle of a call poisons it as well, for example a signal handler: nobody knows what was written.
+One event is one `write`; a short write counts as an error and leaves a torn tail. `append` returns after `fdatasync`,
+so that what it took is durable: acknowledged. With `sync="step"` the events between two boundaries (the start and end
+of a step, the end of the execution) are written at once but only durable with the next boundary.
 
 `link` never replaces a file. A crash after it leaves one file under two names, a crash before it a closed journal;
 `recovery` finishes both.
@@ -17,9 +18,11 @@ step, the end of the execution) are written at once but only durable with the ne
 One writer: `flock` belongs to the open file, so that a second open fails in this process and in any other, and is gone
 with its process. A forked child closes its copy of the descriptor and may not write.
 
-Known gaps: a disk that acknowledges a sync before it is durable can lose what was acknowledged; `flock` holds on one
-machine (and between clients of a network file system only as far as that implements it); whoever may write to the
-directory can remove the file, which only a `series` shows (FORMAT §3).
+Known gaps: a disk that acknowledges a sync before it is durable can lose what was acknowledged; after a sync that
+failed the kernel may show bytes that never reach the disk, and a later sync of them succeeds; only the directory itself
+is synced, not its own name in the directory above; `flock` holds on one machine (and between clients of a network file
+system only as far as that implements it); whoever may write to the directory can remove the file, which only a `series`
+shows (FORMAT §3).
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ import fcntl
 import io
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, get_args
 
 from msgspec import Struct
 
@@ -66,6 +69,33 @@ def journal_path(directory: str | os.PathLike[str], execution_id: str) -> str:
     return os.path.join(directory, execution_id + SUFFIX)  # noqa: PTH118 - os.PathLike, not necessarily a Path
 
 
+def check_name(path: str | os.PathLike[str]) -> str:
+    """Return a journal's path as text. Raises `JournalError` when it is not the name of an execution's journal."""
+    name = os.fspath(path)
+    try:
+        check_identifier("execution_id", _execution_id(name))
+    except ScalarError:
+        name = ""
+    if not name.endswith(SUFFIX):
+        raise JournalError(f"{quote(path)}: a journal's name is an execution's id and {SUFFIX}", code="name")
+    return name
+
+
+def is_published(journal: str) -> bool:
+    """Whether a journal that is there has its record name as well: the file is one, under two names."""
+    record = record_path(journal)
+    return os.path.lexists(record) and os.path.samestat(os.lstat(journal), os.lstat(record))
+
+
+def _execution_id(path: str) -> str:
+    return os.path.basename(path).removesuffix(SUFFIX)  # noqa: PTH119 - os.PathLike, not necessarily a Path
+
+
+def _check_sync(sync: str) -> None:
+    if sync not in get_args(Sync):
+        raise JournalError("sync is event or step", code="sync", actual=str(sync))
+
+
 def record_path(journal: str) -> str:
     """Return the path under which a journal is published."""
     return journal.removesuffix(SUFFIX) + RECORD_SUFFIX
@@ -84,7 +114,9 @@ class Journal:
     def __init__(self, path: str, descriptor: int, size: int, sync: Sync) -> None:
         self.path = path
         self.sync: Sync = sync
-        self.execution_id = os.path.basename(path).removesuffix(SUFFIX)  # noqa: PTH119 - as above
+        self.execution_id = _execution_id(path)
+        self._place = os.path.abspath(path)  # noqa: PTH100 - as above; the current directory may change meanwhile
+        self._published: Callable[[], bytes] | None = None
         self._descriptor = descriptor
         self._size = size
         self._owner = os.getpid()
@@ -100,9 +132,12 @@ class Journal:
 
         """
         path = journal_path(directory, execution_id)
+        _check_sync(sync)
         if os.path.lexists(record_path(path)):
             raise JournalError(
-                f"{quote(record_path(path))} exists already", code="exists", hint="an execution is recorded once: use another id"
+                f"{quote(record_path(path))} exists already",
+                code="exists",
+                hint="an execution is recorded once: use another id",
             )
         with _translated(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -132,11 +167,10 @@ class Journal:
             JournalError: there is none, it is no regular file, or somebody writes it; the holder is named.
 
         """
-        name = os.fspath(path)
-        if not name.endswith(SUFFIX):
-            raise JournalError(f"{quote(name)}: a journal's name ends in {SUFFIX}", code="name")
+        name = check_name(path)
+        _check_sync(sync)
         with _translated(name):
-            descriptor = os.open(name, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = os.open(name, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
             with _translated(name):
                 files.check_regular(descriptor, name)
@@ -146,7 +180,7 @@ class Journal:
             os.close(descriptor)
             raise
 
-    # -- writing ----------------------------------------------------------------------------------------------------------
+    # -- writing -------------------------------------------------------------------------------------------------------
 
     def append(self, line: bytes, *, boundary: bool) -> None:
         """Write one event's canonical bytes; see the module for when they are durable. Raises `JournalError`."""
@@ -165,31 +199,33 @@ class Journal:
         """
         self.check_unpublished()
         self._write(closing_line)
-        self._sync(os.fsync)
-        self.link_record()
-        path = record_path(self.path)
-        return lambda: files.read_regular(path, DEFAULT_LIMITS.file)
+        return self.link_record()
 
     def check_unpublished(self) -> None:
         """Raise `JournalError` when a file of the record's name exists."""
-        if os.path.lexists(record_path(self.path)):
+        if os.path.lexists(record_path(self._place)):
             raise JournalError(f"{quote(record_path(self.path))} exists already and is never replaced", code="exists")
 
-    def link_record(self) -> None:
-        """Publish a file that holds its closing line. Raises `JournalError`."""
+    def link_record(self) -> Callable[[], bytes]:
+        """Publish a file that holds its closing line, as `publish` does. Raises `JournalError`."""
         self._check()
-        target = record_path(self.path)
+        self._sync(os.fsync)  # whoever wrote the closing line may have been stopped before
+        target = record_path(self._place)
         with self._poisoning():
+            if not os.path.samestat(os.fstat(self._descriptor), os.lstat(self._place)):
+                raise OSError(errno.ESTALE, "somebody put another file in its place")
             try:
-                os.link(self.path, target)
+                os.link(self._place, target)
             except FileExistsError:
-                if not os.path.samefile(self.path, target):
+                if not is_published(self._place):
                     raise
         self._sync_directory()
         with self._poisoning():
-            os.unlink(self.path)  # noqa: PTH108 - as above
+            os.unlink(self._place)  # noqa: PTH108 - as above
         self._sync_directory()
         self.close()
+        self._published = lambda: files.read_regular(target, DEFAULT_LIMITS.file)
+        return self._published
 
     def truncate(self, size: int) -> None:
         """Cut a torn tail, which nobody was told is there. Raises `JournalError`."""
@@ -200,9 +236,8 @@ class Journal:
         self._sync(os.fsync)
 
     def complete(self, data: bytes) -> None:
-        """Write the rest of a line that was cut, and make it durable. Raises `JournalError`."""
+        """Write the rest of a closing line that was cut. Raises `JournalError`."""
         self._write(data)
-        self._sync(os.fsync)
 
     def _write(self, data: bytes) -> None:
         self._check()
@@ -210,7 +245,7 @@ class Journal:
             written = os.write(self._descriptor, data)
             if written != len(data):
                 raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
-        self._size += len(data)
+            self._size += len(data)
 
     def _sync(self, call: Any) -> None:  # noqa: ANN401 - os.fsync or os.fdatasync
         with self._poisoning():
@@ -218,11 +253,12 @@ class Journal:
 
     def _sync_directory(self) -> None:
         with self._poisoning():
-            files.sync_directory(os.path.dirname(self.path) or ".")  # noqa: PTH120 - as above
+            files.sync_directory(os.path.dirname(self._place))  # noqa: PTH120 - as above
 
     @contextlib.contextmanager
     def _poisoning(self) -> Iterator[None]:
-        """Poison the journal on any error, also on one that a signal handler raises: nobody knows what was written."""
+        """Poison the journal unless all of it is done: a signal handler may raise anywhere in between."""
+        self._fault = "it was interrupted in the middle of a call"
         try:
             yield
         except OSError as error:
@@ -232,19 +268,19 @@ class Journal:
                 code="exists" if isinstance(error, FileExistsError) else "io",
                 hint="stop relying on this recording; hearth-records recover says what is there",
             ) from error
-        except BaseException as error:
-            self._fault = f"interrupted by {type(error).__name__}"
-            raise
+        self._fault = None
 
     def _check(self) -> None:
         if self._owner != os.getpid():
-            raise JournalError(f"{quote(self.path)} is written by process {self._owner}, not by its child", code="forked")
+            raise JournalError(
+                f"{quote(self.path)} is written by process {self._owner}, not by its child", code="forked"
+            )
         if self._fault is not None:
             raise JournalError(f"{quote(self.path)} cannot be relied on any more: {self._fault}", code="poisoned")
         if self._descriptor < 0:
             raise JournalError(f"{quote(self.path)} is closed", code="closed")
 
-    # -- reading ----------------------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------------
 
     @property
     def size(self) -> int:
@@ -257,22 +293,33 @@ class Journal:
         return source_of(self._descriptor, self._size, more)
 
     def read(self) -> list[bytes]:
-        """Return the canonical bytes of its events. Raises `JournalError`, or `FormatError` for what is no journal."""
-        return [line for kind, lines in read_lines(self.source()) if kind is LineKind.EVENTS for line in lines]
+        """Return the canonical bytes of its events, also once it is published.
 
-    # -- the end ----------------------------------------------------------------------------------------------------------
+        Raises:
+            JournalError: it cannot be relied on, or was closed.
+            FormatError: it is no journal.
+            OSError: the record it was published as cannot be read.
+
+        """
+        source = self.source() if self._published is None else io.BytesIO(self._published())
+        return [line for kind, lines in read_lines(source) if kind is LineKind.EVENTS for line in lines]
+
+    # -- the end -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Let go of the file, and of the lock with it. What was acknowledged stays."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0 and self._owner == os.getpid():
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # what was acknowledged is durable, whatever closing says
+                os.close(descriptor)
 
     def __enter__(self) -> Self:
         """Return the journal."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close it."""
         self.close()
 
@@ -319,6 +366,18 @@ def scan(source: LineSource) -> Scan:
             size += sum(len(line) + len(",\n") for line in lines)
     size -= bool(chain.length)  # the first event has no comma
     return Scan(lifecycle=lifecycle, chain=chain, size=size, closing_line=closing_line, torn=torn)
+
+
+def check_execution(path: str, found: Scan) -> None:
+    """Raise `JournalError` when a journal holds another execution than its name says: it would be published as that."""
+    start = found.lifecycle.start
+    if start is not None and start.execution_id != _execution_id(path):
+        raise JournalError(
+            f"{quote(path)} is not the journal of the execution that its name says",
+            code="name",
+            expected=_execution_id(path),
+            actual=start.execution_id,
+        )
 
 
 class _Reader(io.RawIOBase):
@@ -372,12 +431,19 @@ def refuse_locked(descriptor: int, path: str) -> NoReturn:
     """Raise the `JournalError` that names who writes the file."""
     holder = _holder(descriptor)
     raise JournalError(
-        f"{quote(path)} is being written by {f'process {holder}' if holder else 'another process'}", code="locked", actual=holder
+        f"{quote(path)} is being written by {f'process {holder}' if holder else 'another process'}",
+        code="locked",
+        actual=holder,
     )
 
 
 def is_locked(descriptor: int) -> bool:
-    """Whether somebody writes the file that `descriptor` reads. Leaves no lock behind."""
+    """Whether somebody writes the file that `descriptor` reads. Leaves no lock behind.
+
+    The kernel's list is asked first: trying the lock takes it for a moment, in which nobody could begin to write.
+    """
+    if _holder(descriptor) is not None:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -387,18 +453,24 @@ def is_locked(descriptor: int) -> bool:
 
 
 def _holder(descriptor: int) -> int | None:
-    """Return the process that holds the lock, as far as the kernel tells (proc(5), /proc/locks)."""
-    status = os.fstat(descriptor)
-    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    try:
+    """Return the process that writes the file, as far as the kernel tells (proc(5), /proc/locks)."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        place = f"{_device(descriptor)}:{os.fstat(descriptor).st_ino}"
         with open("/proc/locks", encoding="ascii") as locks:  # noqa: PTH123 - no pathlib on the fast path
             for line in locks:
                 fields = line.split()
-                if place in fields and "FLOCK" in fields:
+                if place in fields and "FLOCK" in fields and "WRITE" in fields:
                     return int(fields[fields.index(place) - 1]) or None
-    except (OSError, ValueError):
-        pass
     return None
+
+
+def _device(descriptor: int) -> str:
+    """Return the device as /proc/locks has it: that of the mount, not always the one that stat tells (btrfs)."""
+    with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as facts:  # noqa: PTH123 - as above
+        mount = next(line.split()[1] for line in facts if line.startswith("mnt_id:"))
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123 - as above
+        major, minor = next(line.split()[2].split(":") for line in mounts if line.startswith(f"{mount} "))
+    return f"{int(major):02x}:{int(minor):02x}"
 
 
 _open_journals: weakref.WeakSet[Journal] = weakref.WeakSet()

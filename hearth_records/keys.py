@@ -33,9 +33,9 @@ __all__ = [
     "keyid_of",
     "load_private_key",
     "load_public_key",
+    "private_key_to_pem",
     "public_key",
     "public_key_to_pem",
-    "private_key_to_pem",
 ]
 
 ED25519: Final = "ed25519"
@@ -57,6 +57,7 @@ EXAMPLE_KEYIDS: Final = frozenset(
 )
 
 _PEM_BEGIN: Final = b"-----BEGIN PUBLIC KEY-----"
+_PEM_LINES: Final = 3
 _PEM_END: Final = b"-----END PUBLIC KEY-----"
 
 
@@ -154,7 +155,9 @@ def check_ed25519_point(raw: bytes) -> None:
     if y >= _P:
         raise TrustError("the Ed25519 key is not canonically encoded", code="key-not-canonical")
     if y in _SMALL_ORDER_Y:
-        raise TrustError("the Ed25519 key is of small order: one signature could verify any message", code="key-small-order")
+        raise TrustError(
+            "the Ed25519 key is of small order: one signature could verify any message", code="key-small-order"
+        )
     # x^2 = (y^2 - 1) / (d y^2 + 1) has a root when numerator times denominator is a square (Euler). The sign of x is
     # free: x = 0 only at small order.
     if pow((y * y - 1) * (_D * y * y + 1), (_P - 1) // 2, _P) != 1:
@@ -172,7 +175,7 @@ def load_public_key(data: bytes) -> PublicKey:
 
     """
     lines = data.strip().splitlines()
-    if len(lines) < 3 or lines[0] != _PEM_BEGIN or lines[-1] != _PEM_END:
+    if len(lines) < _PEM_LINES or lines[0] != _PEM_BEGIN or lines[-1] != _PEM_END:
         raise TrustError(
             "not a public key in PEM: one PUBLIC KEY block, nothing around it",
             code="key-not-pem",
@@ -212,7 +215,8 @@ class LocalSigner:
             self.algorithm = PublicKey(spki).algorithm
         except (AttributeError, TrustError) as error:
             raise SealError(
-                f"not an Ed25519 or ML-DSA-44 private key but {quote(type(private_key).__name__)}", code="key-unsupported"
+                f"not an Ed25519 or ML-DSA-44 private key but {quote(type(private_key).__name__)}",
+                code="key-unsupported",
             ) from error
         self.public_key = spki
         self._key = private_key
@@ -238,7 +242,9 @@ def generate_private_key(algorithm: str = ED25519) -> Any:  # noqa: ANN401 - a k
         from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey  # noqa: PLC0415 - start-up time
 
         return MLDSA44PrivateKey.generate()
-    raise SealError(f"no such algorithm: {quote(algorithm)}", code="algorithm-unsupported", hint=f"one of {', '.join(ALGORITHMS)}")
+    raise SealError(
+        f"no such algorithm: {quote(algorithm)}", code="algorithm-unsupported", hint=f"one of {', '.join(ALGORITHMS)}"
+    )
 
 
 def private_key_to_pem(private_key: Any, passphrase: bytes | None = None) -> bytes:  # noqa: ANN401 - as above
@@ -269,5 +275,7 @@ def load_private_key(data: bytes, passphrase: bytes | None = None) -> Any:  # no
         return serialization.load_pem_private_key(data, passphrase if encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if encrypted:
-            raise SealError("the passphrase is wrong, or the private key is damaged", code="passphrase-wrong") from error
+            raise SealError(
+                "the passphrase is wrong, or the private key is damaged", code="passphrase-wrong"
+            ) from error
         raise SealError("not a private key in PKCS#8 PEM", code="key-unreadable") from error

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from hearth_records.errors import LifecycleError
 from hearth_records.model import (
     BoundaryState,
-    Event,
     ExecutionFinished,
     ExecutionStarted,
     SecurityObserved,
-    SecuritySnapshot,
     SecurityState,
     SideEffectObserved,
     StepEvent,
@@ -27,6 +25,12 @@ from hearth_records.model import (
     StepPhase,
     StepStarted,
 )
+
+if TYPE_CHECKING:
+    from hearth_records.model import (
+        Event,
+        SecuritySnapshot,
+    )
 
 __all__ = ["LifecycleState", "Warned", "check_lifecycle", "is_escalated", "is_worse"]
 
@@ -219,7 +223,8 @@ class LifecycleState:
         if event.status == "completed" and self.step_failed:
             self._fail("step-failed", "a step failed, so the execution is not completed")
         if event.status != "incomplete" and (
-            self.escalated or (self.start is not None and is_escalated(self.start.security_snapshot, event.security_snapshot))
+            self.escalated
+            or (self.start is not None and is_escalated(self.start.security_snapshot, event.security_snapshot))
         ):
             self._fail("escalated", "after a security escalation the only status is incomplete")
 

@@ -1,7 +1,8 @@
 """Frozen structs: what a record says (FORMAT §2, §3, §5, §6).
 
 A struct cannot exist with a scalar that its form forbids: `__post_init__` checks timestamps, digests and identifiers on
-construction and on decoding alike, but for what all events have, which `canonical` checks for many at once. Types, members and ranges are checked by the decoder in `canonical`.
+construction and on decoding alike, but for what all events have, which `canonical` checks for many at once. Types,
+members and ranges are checked by the decoder in `canonical`.
 
 `details` is kept as canonical bytes and decoded afresh at each access, because a dict inside a frozen struct could
 still be changed. Members are declared in any order: the canonical writer sorts them.
@@ -11,6 +12,7 @@ each from its text, which costs a command a good part of its start.
 """
 
 import enum
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -344,7 +346,9 @@ class RollbackHint(_Object, frozen=True, kw_only=True):
                 _refuse("required_inputs", "type", "a mapping of names to texts", self.required_inputs)
             for name in self.required_inputs:
                 if not isinstance(name, str) or max(name, default="") > "\uffff":
-                    _refuse("required_inputs", "member-name", "a name of characters of the Basic Multilingual Plane", name)
+                    _refuse(
+                        "required_inputs", "member-name", "a name of characters of the Basic Multilingual Plane", name
+                    )
             msgspec.structs.force_setattr(self, "required_inputs", FrozenDict(self.required_inputs))
         for member in ("actions", "risks"):
             value = getattr(self, member)
@@ -386,7 +390,7 @@ class PlanDocument(_Object, frozen=True, kw_only=True):
         """Check that step indexes name steps, once each and in order."""
         check_identifier("plan_id", self.plan_id)
         indexes = [step.step_index for step in self.steps]
-        if any(a >= b for a, b in zip(indexes, indexes[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(indexes)):
             raise ScalarError("steps", "step-index", "the step_index of successive steps increases")
         known = frozenset(indexes)
         for member in ("declared_side_effects", "rollback_hints"):
@@ -614,7 +618,13 @@ class ExecutionFinished(Event, frozen=True, kw_only=True, tag="execution_finishe
 
 
 AnyEvent = (
-    ExecutionStarted | StepStarted | StepCompleted | StepFailed | SideEffectObserved | SecurityObserved | ExecutionFinished
+    ExecutionStarted
+    | StepStarted
+    | StepCompleted
+    | StepFailed
+    | SideEffectObserved
+    | SecurityObserved
+    | ExecutionFinished
 )
 EVENT_TYPES: tuple[type[Event], ...] = (
     ExecutionStarted,

@@ -25,11 +25,10 @@ from hearth_records.errors import (
     SecurityEscalationError,
     quote,
 )
-from hearth_records.journal import scan
+from hearth_records.journal import check_execution, scan
 from hearth_records.lifecycle import LifecycleState, is_escalated
 from hearth_records.model import (
     FORMAT,
-    Event,
     ExecutionFinished,
     ExecutionRecord,
     ExecutionStarted,
@@ -60,10 +59,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hearth_records.canonical import LineSource
-    from hearth_records.journal import Journal
+    from hearth_records.journal import Journal, Scan
     from hearth_records.kernel import SecurityKernel
     from hearth_records.keys import Signer
-    from hearth_records.model import Actor, Approval, Link, Recovery, Series
+    from hearth_records.model import (
+        Actor,
+        Approval,
+        Event,
+        Link,
+        Recovery,
+        Series,
+    )
     from hearth_records.recordable import OnUnrecordable
     from hearth_records.redaction import Redact
 
@@ -185,7 +191,9 @@ class ExecutionObserver:
         try:
             self._last_time = format_timestamp(clock())
         except Exception as error:
-            raise RecordingError(f"the clock cannot be read: {quote(recordable.to_text(error))}", code="clock") from error
+            raise RecordingError(
+                f"the clock cannot be read: {quote(recordable.to_text(error))}", code="clock"
+            ) from error
         try:
             self._record(
                 ExecutionStarted,
@@ -204,8 +212,12 @@ class ExecutionObserver:
                 origin=origin or default_origin(),
                 security_snapshot=SecuritySnapshot.from_kernel(kernel, "Pre-execution"),
             )
+        except JournalError:
+            raise
         except HearthRecordsError as error:
-            raise RecordingError(error.reason, code=error.code, pointer=error.pointer, actual=error.actual, expected=error.expected) from error
+            raise RecordingError(
+                error.reason, code=error.code, pointer=error.pointer, actual=error.actual, expected=error.expected
+            ) from error
         except ScalarError as error:
             raise RecordingError(str(error), code=error.code, pointer=f"/{error.member}") from error
         except (TypeError, ValueError, AttributeError) as error:
@@ -242,18 +254,21 @@ class ExecutionObserver:
         """Go on recording in a journal that has begun, for example from the next short process of a script.
 
         Raises:
-            JournalError: it holds no event, is closed, or ends in a torn tail (`hearth-records recover`).
+            JournalError: it holds no event, is closed, is another execution's than its name says, or ends in a torn
+                tail (`hearth-records recover`).
             FormatError, ChainError, LifecycleError: it is damaged.
 
         """
         observer = cls.__new__(cls)
-        observer._begin(journal, kernel, clock, on_unrecordable, redact)
-        observer._resynchronize()
-        if observer._head is None:
-            raise JournalError("the journal holds no event", code="no-event", hint="nothing was acknowledged: start anew")
+        observer._begin(journal, kernel, clock, on_unrecordable, redact)  # noqa: SLF001 - its own
+        check_execution(journal.path, observer._resynchronize())  # noqa: SLF001 - its own
+        if observer._head is None:  # noqa: SLF001 - its own
+            raise JournalError(
+                "the journal holds no event", code="no-event", hint="nothing was acknowledged: start anew"
+            )
         return observer
 
-    def _resynchronize(self) -> None:
+    def _resynchronize(self) -> Scan:
         """Find out from the sink where the execution stands."""
         found = scan(self._sink.source())
         if found.closing_line or found.torn:
@@ -265,8 +280,9 @@ class ExecutionObserver:
         self._lifecycle, self._head = found.lifecycle, found.chain.head
         self._last_time = self._lifecycle.last_timestamp
         self._in_doubt = False
+        return found
 
-    # -- steps ----------------------------------------------------------------------------------------------------------
+    # -- steps --------------------------------------------------------------------------------------------------------
 
     def record_step_started(
         self,
@@ -343,7 +359,7 @@ class ExecutionObserver:
         """
         return ObservedStep(self, step_index, step_name, details, phase)
 
-    # -- effects and security ---------------------------------------------------------------------------------------------
+    # -- effects and security -----------------------------------------------------------------------------------------
 
     def record_side_effect(
         self,
@@ -384,9 +400,11 @@ class ExecutionObserver:
         self._record(SecurityObserved, details, boundary=False, security_snapshot=snapshot)
         return snapshot
 
-    # -- the end ----------------------------------------------------------------------------------------------------------
+    # -- the end ------------------------------------------------------------------------------------------------------
 
-    def mark_completed(self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True) -> None:
+    def mark_completed(
+        self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True
+    ) -> None:
         """End the record: the execution did what it should.
 
         Args:
@@ -401,27 +419,33 @@ class ExecutionObserver:
         """
         self._finish("completed", reason, details, unknown_effects=unknown_effects)
 
-    def mark_failed(self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True) -> None:
+    def mark_failed(
+        self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True
+    ) -> None:
         """End the record: the execution failed. Arguments and errors as for `mark_completed`; a step may be open."""
         self._finish("failed", reason, details, unknown_effects=unknown_effects)
 
-    def mark_abandoned(self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True) -> None:
+    def mark_abandoned(
+        self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True
+    ) -> None:
         """End the record as incomplete, because nobody goes on. Raises as `mark_failed`."""
         self._finish("incomplete", reason, details, unknown_effects=unknown_effects, cause=IncompleteCause.ABANDONED)
 
     def mark_recovered(self, reason: str, recovery: Recovery) -> None:
-        """End the record as incomplete, because whoever recorded it is gone. Raises `RecordingError` when it has ended."""
-        self._finish("incomplete", reason, None, unknown_effects=True, cause=IncompleteCause.RECOVERED, recovery=recovery)
+        """End the record as incomplete, because whoever recorded it is gone. Raises `RecordingError` after the end."""
+        self._finish(
+            "incomplete", reason, None, unknown_effects=True, cause=IncompleteCause.RECOVERED, recovery=recovery
+        )
 
     def mark_incomplete_security_escalation(
         self, reason: str, details: Mapping[str, Any] | None = None, *, unknown_effects: bool = True
     ) -> None:
-        """End the record as incomplete: the only end after the kernel has escalated. There is no recovery without a restart."""
+        """End the record as incomplete: the only end after an escalation; there is no recovery without a restart."""
         self._finish(
             "incomplete", reason, details, unknown_effects=unknown_effects, cause=IncompleteCause.SECURITY_ESCALATION
         )
 
-    # -- what came of it --------------------------------------------------------------------------------------------------
+    # -- what came of it ----------------------------------------------------------------------------------------------
 
     @property
     def is_finished(self) -> bool:
@@ -458,12 +482,17 @@ class ExecutionObserver:
         recorded = self._start.live_mode_state
         if live_mode_state != recorded:
             raise RecordingError(
-                "the execution was recorded in another mode", code="live-mode-state", expected=recorded, actual=str(live_mode_state)
+                "the execution was recorded in another mode",
+                code="live-mode-state",
+                expected=recorded,
+                actual=str(live_mode_state),
             )
         lines = self._sink.read()
         return ExecutionRecord(tuple(canonical.decode_event(line, position) for position, line in enumerate(lines)))
 
-    def seal(self, signer: Signer, *more: Signer, sealed_at: str | None = None, allow_example_keys: bool = False) -> SealedRecord:
+    def seal(
+        self, signer: Signer, *more: Signer, sealed_at: str | None = None, allow_example_keys: bool = False
+    ) -> SealedRecord:
         """Seal the ended record and return it, after the real verifier let it pass. Arguments as for `seal_record`.
 
         Raises:
@@ -471,6 +500,8 @@ class ExecutionObserver:
                 again with another signer.
 
         """
+        if self._in_doubt:
+            self._resynchronize()
         signers = (signer, *more)
         closing = make_closing(
             self._start,
@@ -485,7 +516,7 @@ class ExecutionObserver:
         check_sealed(self._sink.source(line), signers)
         return SealedRecord(closing.seal, self._sink.publish(line), canonical.decode_record)
 
-    # -- inside -----------------------------------------------------------------------------------------------------------
+    # -- inside -------------------------------------------------------------------------------------------------------
 
     @property
     def _start(self) -> ExecutionStarted:
@@ -496,8 +527,8 @@ class ExecutionObserver:
     def _now(self) -> str:
         try:
             self._last_time = format_timestamp(self._clock())
-        except Exception:  # noqa: BLE001, S110 - a broken clock must not break the execution: the last time stands
-            pass
+        except Exception:  # noqa: BLE001 - a broken clock must not break the execution: the last time stands
+            return self._last_time
         return self._last_time
 
     def _is_escalated(self, snapshot: SecuritySnapshot) -> bool:
@@ -508,7 +539,8 @@ class ExecutionObserver:
             SecurityObserved, {"refused": refused}, boundary=True, on_unrecordable="mark", security_snapshot=snapshot
         )
         raise SecurityEscalationError(
-            f"the security state is {snapshot.security_state}, the boundary state {snapshot.boundary_state}: nothing may start or complete",
+            f"the security state is {snapshot.security_state}, the boundary state {snapshot.boundary_state}:"
+            " nothing may start or complete",
             seq=self._lifecycle.length - 1,
             hint="stop, and end the record with mark_incomplete_security_escalation",
         )
@@ -575,13 +607,19 @@ class ExecutionObserver:
         data = recordable.to_details(details, on_unrecordable, self._redact)
         timestamp = self._now()
         event = kind(
-            seq=self._lifecycle.length, timestamp=timestamp, previous_event_hash=self._head, details_json=Raw(data), **members
+            seq=self._lifecycle.length,
+            timestamp=timestamp,
+            previous_event_hash=self._head,
+            details_json=Raw(data),
+            **members,
         )
         line = canonical.encode_event(event)
         limit = DEFAULT_LIMITS.event if self._head else DEFAULT_LIMITS.first_event
         if len(line) > limit:
             if on_unrecordable == "raise":
-                raise RecordingError("the event is too large", code="too-large", pointer="/details", expected=limit, actual=len(line))
+                raise RecordingError(
+                    "the event is too large", code="too-large", pointer="/details", expected=limit, actual=len(line)
+                )
             data = recordable.cut_details(data)
             event = kind(
                 seq=event.seq, timestamp=timestamp, previous_event_hash=self._head, details_json=Raw(data), **members
@@ -590,11 +628,12 @@ class ExecutionObserver:
         if self._head is None:
             event = canonical.decode_event(line)  # what the caller built is looked at as strictly as what is read
         head = sha256_hex(line)
+        self._in_doubt = True  # until the end: a signal handler may raise in between
         try:
             self._lifecycle.take(event)
         except LifecycleError as error:
+            self._in_doubt = False  # a refused event changes nothing
             raise RecordingError(error.reason, code=error.code, seq=error.seq) from error
-        self._in_doubt = True  # until the end: a signal handler may raise in between
         self._sink.append(line, boundary=boundary)
         self._head = head
         self._in_doubt = False
@@ -623,7 +662,9 @@ class ObservedStep:
         self._observer.record_step_started(self.step_index, self.step_name, self._start_details, phase=self._phase)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Record the end, unless the caller did; an exception goes on, whatever becomes of recording it."""
         if not self._observer.is_step_open(self.step_index):
             return

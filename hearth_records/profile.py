@@ -80,7 +80,7 @@ _Shallow: Any = _Scalar
 for _level in range(3):
     _Shallow = _Scalar | list[_Shallow] | dict[_Name, _Shallow]
 _shallow_objects: Final = msgspec.json.Decoder(dict[_Name, _Shallow])
-"""Decodes what nearly all details are, objects of a few levels, and checks the profile on the way, but for the planes of names."""
+"""Decodes what nearly all details are, objects of a few levels, and checks the profile, but for the planes of names."""
 
 
 def check_objects(lines: bytes, *, depth: int) -> None:
@@ -135,6 +135,7 @@ def decode(data: bytes, *, depth: int = 0) -> JSONValue:
     except (ValueError, RecursionError, msgspec.MsgspecError):
         pass  # which rule it breaks is found out below
     _explain(data, depth)
+    return None
 
 
 def check_canonical(data: bytes) -> None:
@@ -241,7 +242,9 @@ def _explain(data: bytes, depth: int) -> NoReturn:
     tree = _parse(data)
     _check(tree, "", depth)
     written = _encoder.encode(_plain(tree))
-    place = next((i for i, (a, b) in enumerate(zip(data, written, strict=False)) if a != b), min(len(data), len(written)))
+    place = next(
+        (i for i, (a, b) in enumerate(zip(data, written, strict=False)) if a != b), min(len(data), len(written))
+    )
     raise FormatError(
         f"not canonical from byte {place} on: members sorted, no white space, no needless escape",
         code="not-canonical",
@@ -256,7 +259,7 @@ def _excerpt(data: bytes, place: int) -> str:
 
 
 def _parse(data: bytes) -> Any:  # noqa: ANN401 - a JSON tree
-    """Parse any JSON text into a tree that keeps what a plain parser hides: doubled members and how numbers are written."""
+    """Parse any JSON text into a tree that keeps what a plain parser hides: doubled members, and numbers as written."""
     import json  # noqa: PLC0415 - only needed to explain what is wrong, and for what people write
 
     if data.startswith(_BOM):
@@ -297,7 +300,7 @@ def _check(value: Any, pointer: str, depth: int) -> None:  # noqa: ANN401 - a JS
     elif isinstance(value, (list, dict)):
         if depth >= MAX_DEPTH:
             raise FormatError(f"nested deeper than {MAX_DEPTH} levels", code="too-deep", pointer=pointer)
-        if isinstance(value, _Members) or isinstance(value, dict):
+        if isinstance(value, (_Members, dict)):
             _check_members(value if isinstance(value, _Members) else list(value.items()), pointer, depth)
         else:
             for index, item in enumerate(value):
@@ -318,7 +321,9 @@ def _check_members(members: list[tuple[Any, Any]], pointer: str, depth: int) -> 
         _check_text(name, place)
         if not 0 < len(name) <= MAX_NAME_LENGTH:
             raise FormatError(
-                f"a member name has 1 to {MAX_NAME_LENGTH} characters, not {len(name)}", code="member-name", pointer=place
+                f"a member name has 1 to {MAX_NAME_LENGTH} characters, not {len(name)}",
+                code="member-name",
+                pointer=place,
             )
         if max(name) > _HIGHEST_BMP:
             raise FormatError(
@@ -336,7 +341,10 @@ def _check_number(text: str, pointer: str) -> None:
     digits = text.removeprefix("-")
     if not digits.isdigit() or text == "-0":
         raise FormatError(
-            "numbers are integers without fraction, exponent or minus zero", code="not-integer", pointer=pointer, actual=text
+            "numbers are integers without fraction, exponent or minus zero",
+            code="not-integer",
+            pointer=pointer,
+            actual=text,
         )
     if len(digits) >= _LONGEST_NUMBER - 1:
         digits = "9" * (_LONGEST_NUMBER - 1)

@@ -52,9 +52,7 @@ _MAX_CHARACTERS: Final = 256 * 1024 * 1024
 _AS_TEXT: Final = (dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID)
 
 
-def to_details(
-    value: object, on_unrecordable: OnUnrecordable = "mark", redact: Redact | None = mask_secrets
-) -> bytes:
+def to_details(value: object, on_unrecordable: OnUnrecordable = "mark", redact: Redact | None = mask_secrets) -> bytes:
     """Return the canonical bytes of what a caller passed as `details`, after `redact` was asked for each member.
 
     Raises:
@@ -109,9 +107,9 @@ def cut_details(details: bytes) -> bytes:
 
 
 def to_text(value: object, *, empty: str = "") -> str:
-    """Return a text of the format: what is no text becomes one, `empty` stands for nothing, what is too long is cut.
+    r"""Return a text of the format: what is no text becomes one, `empty` stands for nothing, what is too long is cut.
 
-    Lone surrogates, which UTF-8 cannot hold, become `\\udc80`.
+    Lone surrogates, which UTF-8 cannot hold, become `\udc80`.
     """
     if type(value) is not str:
         try:
@@ -194,7 +192,12 @@ class _Walk:
     def mark(self, value: object, depth: int, pointer: str, what: str | None = None) -> dict[str, str]:
         """Return the marker that stands in the place of `value`."""
         if self._strict:
-            raise RecordingError("details holds what cannot be recorded", code="unrecordable", pointer=pointer, actual=what or type_name(value))
+            raise RecordingError(
+                "details holds what cannot be recorded",
+                code="unrecordable",
+                pointer=pointer,
+                actual=what or type_name(value),
+            )
         if depth > profile.MAX_DEPTH:
             raise _TooDeepError
         return {UNRECORDABLE: what or type_name(value)}
@@ -291,7 +294,11 @@ class _Walk:
             return None
         if name is None or not 0 < len(name) <= profile.MAX_NAME_LENGTH or name in profile.RESERVED_NAMES:
             return None
-        return name if name.isascii() or all(char <= "\uffff" and not "\ud800" <= char <= "\udfff" for char in name) else None
+        return (
+            name
+            if name.isascii() or all(char <= "\uffff" and not "\ud800" <= char <= "\udfff" for char in name)
+            else None
+        )
 
     def _key_text(self, key: object) -> str | None:
         if isinstance(key, (str, int, enum.Enum, *_AS_TEXT, pathlib.PurePath)) and not isinstance(key, bool):

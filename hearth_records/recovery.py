@@ -9,20 +9,38 @@ the rest. No acknowledged byte is ever rewritten; damage anywhere but in a torn 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
 from hearth_records import files
+from hearth_records.canonical import OPENING
+from hearth_records.chain import ChainState
 from hearth_records.errors import FormatError, HearthRecordsError, JournalError, quote
-from hearth_records.journal import SUFFIX, Journal, Scan, is_locked, record_path, scan, source_of
+from hearth_records.journal import (
+    SUFFIX,
+    Journal,
+    Scan,
+    check_execution,
+    check_name,
+    is_locked,
+    is_published,
+    record_path,
+    scan,
+    source_of,
+)
+from hearth_records.keys import public_key
+from hearth_records.lifecycle import LifecycleState
 from hearth_records.model import BoundaryState, Recovery, SecurityState, system_clock
 from hearth_records.observer import ExecutionObserver, default_origin
 from hearth_records.profile import DEFAULT_LIMITS, sha256_hex
+from hearth_records.trust import TrustPolicy
+from hearth_records.verify import verify_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from hearth_records.canonical import LineSource
@@ -41,8 +59,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     Attributes:
         journal: its path.
         record: the path under which it is, or will be, published.
-        state: "recording" while somebody writes it; "open" when nobody does and it has no closing line; "closed" when it
-            has one and no record name yet; "published" when it has that too.
+        state: "recording" while somebody writes it; "open" when nobody does and it has no closing line; "closed" when
+            it has one and no record name yet; "published" when it has that too.
         events: whole events.
         finished: whether the last one is `execution_finished`.
         torn_bytes: bytes of a last line that was cut.
@@ -77,20 +95,24 @@ def inspect(path: str | os.PathLike[str]) -> Findings:
         OSError: there is none, or it cannot be read.
 
     """
-    name = _check_name(path)
+    name = check_name(path)
     record = record_path(name)
-    if not os.path.lexists(name) and os.path.lexists(record):
+    try:
+        stream = files.open_regular(name)
+    except FileNotFoundError:
+        if not os.path.lexists(record):
+            raise
         return _findings(name, "published", None, None)
-    with files.open_regular(name) as stream:
+    with stream:
         descriptor = stream.fileno()
         size = os.fstat(descriptor).st_size
         state: State = "recording" if is_locked(descriptor) else "open"
         try:
-            found, _cut = _scan_to_end(lambda more: source_of(descriptor, size, more))
+            found, _cut = _scan_to_end(name, lambda more: source_of(descriptor, size, more))
         except HearthRecordsError as error:
             return _findings(name, state, None, error)
     if state == "open" and found.closing_line:
-        state = "published" if os.path.lexists(record) and os.path.samefile(name, record) else "closed"
+        state = "published" if is_published(name) else "closed"
     return _findings(name, state, found, None)
 
 
@@ -106,7 +128,8 @@ def recover(
 
     Args:
         path: the journal.
-        signer: who seals it; `more` are others.
+        signer: who seals it.
+        *more: others who seal it as well.
         reason: what to record as the reason.
         clock: returns the present time as an aware datetime.
         allow_example_keys: as for `seal_record`.
@@ -117,20 +140,24 @@ def recover(
         SealError: it could not be sealed; then it is closed as incomplete and can be sealed later.
 
     """
-    name = _check_name(path)
+    name = check_name(path)
     record = record_path(name)
     if not os.path.lexists(name) and os.path.lexists(record):
         return record
     with Journal.open(name) as journal:
-        found, cut = _scan_to_end(journal.source)
+        found, cut = _scan_to_end(name, journal.source)
         if found.closing_line:
-            if cut:
-                journal.complete(b"\n")
+            rest = b"\n" if cut else b""
+            _check_seal(journal.source(rest), (signer, *more))
+            if rest:
+                journal.complete(rest)
             journal.link_record()
             return record
         journal.check_unpublished()
         if not found.chain.length:
-            raise JournalError(f"{quote(name)} holds no event", code="no-event", hint="nothing was acknowledged, nothing is lost")
+            raise JournalError(
+                f"{quote(name)} holds no event", code="no-event", hint="nothing was acknowledged, nothing is lost"
+            )
         if found.torn:
             _set_aside(name, found.torn)
             journal.truncate(found.size)
@@ -139,19 +166,10 @@ def recover(
             torn = b"".join(_torn_parts(name))
             observer.mark_recovered(
                 reason,
-                Recovery(
-                    torn_bytes=len(torn), torn_sha256=sha256_hex(torn) if torn else None, origin=default_origin()
-                ),
+                Recovery(torn_bytes=len(torn), torn_sha256=sha256_hex(torn) if torn else None, origin=default_origin()),
             )
         observer.seal(signer, *more, allow_example_keys=allow_example_keys)
     return record
-
-
-def _check_name(path: str | os.PathLike[str]) -> str:
-    name = os.fspath(path)
-    if not name.endswith(SUFFIX):
-        raise JournalError(f"{quote(name)}: a journal's name ends in {SUFFIX}", code="name")
-    return name
 
 
 def _findings(name: str, state: State, found: Scan | None, damage: HearthRecordsError | None) -> Findings:
@@ -166,8 +184,17 @@ def _findings(name: str, state: State, found: Scan | None, damage: HearthRecords
     )
 
 
-def _scan_to_end(source: Callable[[bytes], LineSource]) -> tuple[Scan, bool]:
+def _scan_to_end(name: str, source: Callable[[bytes], LineSource]) -> tuple[Scan, bool]:
     """Return what a journal holds, and whether its closing line lacks nothing but its line break."""
+    opening = source(b"").readline(len(OPENING))
+    if opening != OPENING and OPENING.startswith(opening):  # cut before anything was acknowledged
+        return Scan(lifecycle=LifecycleState(), chain=ChainState(), size=0, closing_line=b"", torn=opening), False
+    found, cut = _scan_whole(source)
+    check_execution(name, found)
+    return found, cut
+
+
+def _scan_whole(source: Callable[[bytes], LineSource]) -> tuple[Scan, bool]:
     try:
         return scan(source(b"")), False
     except FormatError as error:
@@ -180,6 +207,19 @@ def _scan_to_end(source: Callable[[bytes], LineSource]) -> tuple[Scan, bool]:
         if not found.closing_line:
             raise
         return found, True
+
+
+def _check_seal(source: LineSource, signers: Sequence[Signer]) -> None:
+    """Raise what is wrong with a closed journal, by the keys at hand; whether they are trusted is for the reader."""
+    known = {}
+    for signer in signers:
+        with contextlib.suppress(Exception):  # nothing is signed here: a key that is out of reach is not needed
+            key = public_key(bytes(signer.public_key))
+            known[key.keyid] = ("signer", key)
+    report = verify_source(source, TrustPolicy.from_keys(known.values(), allow_example_keys=True) if known else None)
+    decisive = report.decisive
+    if decisive is not None and decisive.status == "fail" and decisive.check != "trust":
+        report.require()
 
 
 def _torn_parts(name: str) -> list[bytes]:

@@ -13,6 +13,7 @@ It does not look into texts: a secret inside an error message stays there unless
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -25,10 +26,14 @@ Redact = Callable[[str, Any], Any]
 """From a member's name and its value, as the caller passed it, to what is recorded in its place."""
 
 _WORDS: Final = frozenset(
-    "apikey authorization bearer cookie cookies credential credentials passphrase passphrases passwd password passwords"
-    " pwd secret secrets token tokens".split()
+    {
+        "apikey", "authorization", "bearer", "cookie", "cookies", "credential", "credentials", "passphrase",
+        "passphrases", "passwd", "password", "passwords", "pwd", "secret", "secrets", "token", "tokens",
+    }
+)  # fmt: skip
+_PAIRS: Final = frozenset(
+    {("access", "key"), ("api", "key"), ("client", "key"), ("private", "key"), ("signing", "key")}
 )
-_PAIRS: Final = frozenset({("access", "key"), ("api", "key"), ("client", "key"), ("private", "key"), ("signing", "key")})
 _split: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+").findall
 
 
@@ -36,11 +41,7 @@ _split: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+").findall
 def is_secret_name(name: str) -> bool:
     """Whether a member's name says that its value is a secret: by whole words, however they are joined."""
     words = [word.lower() for word in _split(name)]
-    return (
-        not _WORDS.isdisjoint(words)
-        or not _PAIRS.isdisjoint(zip(words, words[1:], strict=False))
-        or name.lower() in _WORDS
-    )
+    return not _WORDS.isdisjoint(words) or not _PAIRS.isdisjoint(itertools.pairwise(words)) or name.lower() in _WORDS
 
 
 def mask_secrets(name: str, value: Any) -> Any:  # noqa: ANN401 - as `Redact`

@@ -1,7 +1,8 @@
 """`RollbackPlanner`: from a record to guidance that a person may follow by hand.
 
-Pure: it reads a record and returns a scaffold. Nothing is executed, and nothing is inferred: hints stand verbatim as the
-plan's author wrote them, and an effect is the one that was declared only when category, description and step are equal (declared for no step, any).
+Pure: it reads a record and returns a scaffold. Nothing is executed, nothing is inferred: hints stand verbatim as the
+plan's author wrote them, and an effect is the one that was declared only when category, description and step are
+equal (declared for no step, any).
 
     status                closing security state       hint of an executed step   possible   reason_code
     no terminal event     any                          any                        no         still-running
@@ -18,17 +19,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from hearth_records.model import (
     ChecklistItem,
-    ExecutionRecord,
     ExecutionStatus,
     RequiredInput,
     Risk,
-    RollbackHint,
     RollbackScaffold,
     ScaffoldEffect,
     ScaffoldHint,
     SecurityState,
-    SideEffect,
-    SideEffectObserved,
     StepCompleted,
     StepFailed,
     StepStarted,
@@ -36,6 +33,13 @@ from hearth_records.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from hearth_records.model import (
+        ExecutionRecord,
+        RollbackHint,
+        SideEffect,
+        SideEffectObserved,
+    )
 
 __all__ = ["REASONS", "RollbackPlanner"]
 
@@ -72,7 +76,9 @@ class RollbackPlanner:
         executed = frozenset(event.step_index for event in started)
         hinted = frozenset(hint.step_index for hint in recorded)
         report = record.side_effects_report
-        declared = tuple(effect for effect in report.declared if effect.step_index is None or effect.step_index in executed)
+        declared = tuple(
+            effect for effect in report.declared if effect.step_index is None or effect.step_index in executed
+        )
         irreversible = [
             *(_effect("observed", effect) for effect in report.observed if effect.reversible is not True),
             *(_effect("declared", effect) for effect in declared if effect.reversible is not True),
@@ -134,7 +140,9 @@ class RollbackPlanner:
                 for hint in (*recorded, *later)
                 for name, text in sorted(hint.required_inputs.items())
             ),
-            risks=tuple(Risk(step_index=hint.step_index, risk=risk) for hint in (*recorded, *later) for risk in hint.risks),
+            risks=tuple(
+                Risk(step_index=hint.step_index, risk=risk) for hint in (*recorded, *later) for risk in hint.risks
+            ),
             unknown_effects=finished.unknown_effects if finished else True,
         )
 
@@ -168,4 +176,3 @@ def _effect(source: Literal["observed", "declared"], effect: SideEffect | SideEf
         reversible=effect.reversible,
         step_index=effect.step_index,
     )
-

@@ -47,7 +47,8 @@ def seal_record(
 
     Args:
         record: a record with a terminal event.
-        signer: the first signer; `more` are the others. A key counts once.
+        signer: the first signer.
+        *more: the others; a key signs once.
         sealed_at: when, as a timestamp; the system clock's time without it. It is only the sealer's word.
         allow_example_keys: sign with the published example keys, which proves nothing.
 
@@ -86,7 +87,7 @@ def make_closing(
     sealed_at: str,
     allow_example_keys: bool = False,
 ) -> Closing:
-    """Sign the head of a finished record and return its closing line, which nobody may see before `check_sealed` let it pass.
+    """Sign the head of a finished record and return its closing line, for `check_sealed` to look at first.
 
     Raises:
         SealError: the record has not finished, or a signer fails or may not be used.
@@ -135,7 +136,10 @@ def _names(signers: Sequence[Signer], *, allow_example_keys: bool) -> list[Signe
             raise _failed(error) from error
         if key.algorithm != algorithm:
             raise SealError(
-                "the signer's algorithm is not its key's", code="algorithm", expected=key.algorithm, actual=str(algorithm)
+                "the signer's algorithm is not its key's",
+                code="algorithm",
+                expected=key.algorithm,
+                actual=str(algorithm),
             )
         if key.keyid in keys.EXAMPLE_KEYIDS and not allow_example_keys:
             raise SealError(
@@ -160,4 +164,6 @@ def _sign(signer: Signer, keyid: str, message: bytes) -> Signature:
 
 
 def _failed(error: Exception) -> SealError:
-    return SealError(f"the signer failed: {quote(recordable.to_text(error) or type(error).__name__)}", code="signing-failed")
+    return SealError(
+        f"the signer failed: {quote(recordable.to_text(error) or type(error).__name__)}", code="signing-failed"
+    )

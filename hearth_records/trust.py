@@ -74,7 +74,9 @@ class TrustedKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def is_valid_at(self, when: str) -> bool:
         """Whether timestamp `when` lies in the key's window."""
-        return (self.not_before is None or self.not_before <= when) and (self.not_after is None or when < self.not_after)
+        return (self.not_before is None or self.not_before <= when) and (
+            self.not_after is None or when < self.not_after
+        )
 
 
 class Requirement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,7 +149,9 @@ class TrustPolicy:
         try:
             document = canonical.decode_document(data, PolicyDocument, what="trust policy")
         except FormatError as error:
-            raise TrustError(error.reason, code=error.code, hint=error.hint, pointer=error.pointer, actual=error.actual) from None
+            raise TrustError(
+                error.reason, code=error.code, hint=error.hint, pointer=error.pointer, actual=error.actual
+            ) from None
         return cls(document, allow_example_keys=allow_example_keys)
 
     @classmethod
@@ -189,10 +193,20 @@ class TrustPolicy:
     def _admit(self, index: int, entry: TrustedKey, key: PublicKey, *, allow_example_keys: bool) -> None:
         pointer = f"/keys/{index}"
         if entry.keyid != key.keyid:
-            raise TrustError("keyid is not the key's own", code="keyid", pointer=f"{pointer}/keyid", expected=key.keyid, actual=entry.keyid)
+            raise TrustError(
+                "keyid is not the key's own",
+                code="keyid",
+                pointer=f"{pointer}/keyid",
+                expected=key.keyid,
+                actual=entry.keyid,
+            )
         if entry.algorithm != key.algorithm:
             raise TrustError(
-                "algorithm is not the key's own", code="algorithm", pointer=f"{pointer}/algorithm", expected=key.algorithm, actual=entry.algorithm
+                "algorithm is not the key's own",
+                code="algorithm",
+                pointer=f"{pointer}/algorithm",
+                expected=key.algorithm,
+                actual=entry.algorithm,
             )
         if entry.keyid in self.keys:
             raise TrustError("a key stands once in a policy", code="duplicate-key", pointer=pointer, actual=entry.keyid)
@@ -292,7 +306,9 @@ class TrustPolicy:
                 actual=signer.algorithm,
             )
         if "seal" not in entry.roles:
-            return TrustError(f"{who} may not seal records", code="role", expected="seal", actual=", ".join(entry.roles))
+            return TrustError(
+                f"{who} may not seal records", code="role", expected="seal", actual=", ".join(entry.roles)
+            )
         if not entry.is_valid_at(sealed_at):
             return TrustError(
                 f"the record was sealed outside the window of {who}",

@@ -21,6 +21,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import itertools
 import os
 from typing import IO, TYPE_CHECKING, Final, Literal, NoReturn
 
@@ -40,22 +41,27 @@ from hearth_records.files import open_regular
 from hearth_records.lifecycle import LifecycleState, Warned
 from hearth_records.model import (
     MAX_COUNTERSIGNATURES,
-    AnyEvent,
-    Closing,
     ExecutionFinished,
     ExecutionRecord,
     ExecutionStarted,
-    Seal,
     SealedRecord,
-    Signature,
-    Statement,
 )
-from hearth_records.profile import DEFAULT_LIMITS, Limits
+from hearth_records.profile import DEFAULT_LIMITS
 from hearth_records.statement import preimage
-from hearth_records.trust import SignatureFinding, TrustPolicy
+from hearth_records.trust import SignatureFinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from hearth_records.model import (
+        AnyEvent,
+        Closing,
+        Seal,
+        Signature,
+        Statement,
+    )
+    from hearth_records.profile import Limits
+    from hearth_records.trust import TrustPolicy
 
 __all__ = [
     "CHECKS",
@@ -70,7 +76,17 @@ __all__ = [
 ]
 
 CheckName = Literal[
-    "read", "canonical", "shape", "chain", "lifecycle", "disclosures", "sealed", "head", "signature", "trust", "timestamp"
+    "read",
+    "canonical",
+    "shape",
+    "chain",
+    "lifecycle",
+    "disclosures",
+    "sealed",
+    "head",
+    "signature",
+    "trust",
+    "timestamp",
 ]
 Status = Literal["pass", "fail", "not_run"]
 Verdict = Literal["verified", "altered", "unreadable", "untrusted", "incomplete", "error"]
@@ -92,7 +108,14 @@ EXIT_CODES: Final[dict[CheckName, ExitCode]] = {
 """What a failed check ends with (FORMAT §8), in the order of the checks."""
 
 CHECKS: Final = tuple(EXIT_CODES)
-VERDICTS: Final[dict[ExitCode, Verdict]] = {0: "verified", 1: "altered", 3: "unreadable", 4: "untrusted", 5: "incomplete", 70: "error"}
+VERDICTS: Final[dict[ExitCode, Verdict]] = {
+    0: "verified",
+    1: "altered",
+    3: "unreadable",
+    4: "untrusted",
+    5: "incomplete",
+    70: "error",
+}
 _SEVERITY: Final[tuple[ExitCode, ...]] = (70, 1, 3, 5, 4)
 _UNTRUSTED: Final[ExitCode] = 4
 _CHUNK: Final = 1024 * 1024
@@ -194,7 +217,7 @@ class VerificationReport(Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> Verdict:
-        """"verified", "altered", "unreadable", "untrusted" or "incomplete"."""
+        """One word: verified, altered, unreadable, untrusted or incomplete."""
         return VERDICTS[self.exit_code]
 
     def require(self) -> VerifiedRecord:
@@ -281,10 +304,10 @@ class _Run:
         except HearthRecordsError as error:
             self.fail(check, error)
 
-    # -- 2 to 5: line by line -------------------------------------------------------------------------------------------
+    # -- 2 to 5: line by line -----------------------------------------------------------------------------------------
 
     def _read(self, source: canonical.LineSource) -> None:
-        """Take every line. Raises `FormatError` at the first one that is not canonical; keeps the first of the wrong shape."""
+        """Take every line. Raises `FormatError` at the first not canonical one; keeps the first of the wrong shape."""
         position = 0
         for kind, lines in canonical.read_lines(source, self.limits):
             if kind is canonical.LineKind.EVENTS:
@@ -347,7 +370,10 @@ class _Run:
             self.fail("chain", error)
         if self.closing is not None and self.lifecycle.finished is None:
             last = self.chain.length - 1
-            self.fail("lifecycle", LifecycleError("a sealed record ends with execution_finished", code="not-finished", seq=last))
+            self.fail(
+                "lifecycle",
+                LifecycleError("a sealed record ends with execution_finished", code="not-finished", seq=last),
+            )
 
     def _not_sealed(self) -> SealError:
         return SealError(
@@ -356,7 +382,7 @@ class _Run:
             seq=self.chain.length - 1 if self.chain.length else None,
         )
 
-    # -- 8: statement and events agree ----------------------------------------------------------------------------------
+    # -- 8: statement and events agree --------------------------------------------------------------------------------
 
     def _check_head(self, statement: Statement) -> None:
         predicate, subject = statement.predicate, statement.subject[0]
@@ -383,7 +409,7 @@ class _Run:
                     actual=_plain(actual),
                 )
 
-    # -- 9 to 11: signatures and the policy ------------------------------------------------------------------------------
+    # -- 9 to 11: signatures and the policy ---------------------------------------------------------------------------
 
     def _judge(self, seal: Seal) -> None:
         predicate = seal.statement.predicate
@@ -401,7 +427,9 @@ class _Run:
         firsts = {signature.keyid: signature for signature in reversed(seal.signatures)}
         self.findings = tuple(
             [
-                self._try(signature, algorithms.get(signature.keyid), message, first=signature is firsts[signature.keyid])
+                self._try(
+                    signature, algorithms.get(signature.keyid), message, first=signature is firsts[signature.keyid]
+                )
                 for signature in seal.signatures
             ]
         )
@@ -502,7 +530,7 @@ def check_arrangement(seal: Seal) -> None:
             expected=missing,
         )
     others = found[len(names) :]
-    if any(a >= b for a, b in zip(others, others[1:], strict=False)) or set(others) & set(names):
+    if any(a >= b for a, b in itertools.pairwise(others)) or set(others) & set(names):
         raise SealError(
             "countersignatures stand once each, by key id, and none is a signer's",
             code="signature-order",
@@ -521,7 +549,6 @@ def _plain(value: object) -> str | int:
     if value is None:
         return "null"
     return value if isinstance(value, (str, int)) else profile.encode(value).decode()
-
 
 
 def unreadable(error: OSError) -> FormatError:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from hearth_records.cli.common import USAGE, CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["Parser", "add_trust_options"]
 
@@ -16,9 +19,26 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(prog=prog, description=description, allow_abbrev=False)
 
+    def parse_args(self, arguments: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        """Return what `arguments` say. The word after an option is its value, whatever it looks like: `--error "-1"`."""
+        taking = {name for action in self._actions if action.nargs is None for name in action.option_strings}
+        return super().parse_args(list(_joined(iter(arguments), taking)))
+
     def error(self, message: str) -> NoReturn:
         """Raise `CommandError` for a wrong command line."""
         raise CommandError(message, exit_code=USAGE, hint=f"{self.prog} --help")
+
+
+def _joined(words: Iterator[str], taking: set[str]) -> Iterator[str]:
+    """Yield `--option=VALUE` for an option and its value in two words, as `getopt_long` takes them, and all other words."""
+    for word in words:
+        if word == "--":
+            yield word
+            yield from words
+        elif word.startswith("--") and word in taking and (value := next(words, None)) is not None:
+            yield f"{word}={value}"
+        else:
+            yield word
 
 
 def add_trust_options(parser: argparse.ArgumentParser, without: str, help_without: str) -> None:

@@ -71,7 +71,7 @@ def _finish(stream: TextIO) -> OSError | None:
     return None
 
 
-def _attempt(prog: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one ending a line
+def _attempt(prog: str, command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
     try:
         return command(arguments)
     except SystemExit as error:  # --help

@@ -71,7 +71,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
         raise CommandError(str(error), exit_code=USAGE, hint=error.hint) from None
 
 
-# --- options -----------------------------------------------------------------------------------------------------------
+# --- options ---------------------------------------------------------------------------------------------------------
 
 
 class _Sub(argparse.ArgumentParser):
@@ -196,7 +196,7 @@ def _detail(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{name[:-1]}: {error}") from None
 
 
-# --- calls -------------------------------------------------------------------------------------------------------------
+# --- calls -----------------------------------------------------------------------------------------------------------
 
 
 def _start(options: argparse.Namespace) -> int:
@@ -327,7 +327,7 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-# --- running a command ---------------------------------------------------------------------------------------------
+# --- running a command -----------------------------------------------------------------------------------------------
 
 
 def _run(options: argparse.Namespace) -> int:

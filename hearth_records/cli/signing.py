@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hearth_records import files, keys
 from hearth_records.cli.common import UNREADABLE, USAGE, CommandError
-from hearth_records.errors import SealError
+from hearth_records.errors import SealError, escape
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["add_key_options", "read_signers"]
 
 _MAX_KEY: Final = 1024 * 1024
-_MAX_PASSPHRASE: Final = 1024
+_MAX_PASSPHRASE_FILE: Final = 4096
 
 
 def add_key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -45,19 +45,22 @@ def _read(path: str, passphrase_file: str | None) -> LocalSigner:
         except SealError as error:
             if error.code != "passphrase-needed":
                 raise
-            return keys.LocalSigner(keys.load_private_key(data, read_passphrase(path, passphrase_file)))
+            return keys.LocalSigner(keys.load_private_key(data, _read_passphrase(path, passphrase_file)))
     except SealError as error:
         raise CommandError(f"{path}: {error}", exit_code=UNREADABLE, hint=error.hint) from None
 
 
-def read_passphrase(path: str, passphrase_file: str | None) -> bytes:
+def _read_passphrase(path: str, passphrase_file: str | None) -> bytes:
     """Return the passphrase of a private key, from a file or from the terminal. Raises `CommandError`."""
     if passphrase_file is not None:
-        return files.read_regular(passphrase_file, _MAX_PASSPHRASE).partition(b"\n")[0]
+        return files.read_regular(passphrase_file, _MAX_PASSPHRASE_FILE).partition(b"\n")[0]
     if sys.stdin is None or not sys.stdin.isatty():
         raise CommandError(
             f"{path}: encrypted, and there is no terminal to ask for its passphrase",
             exit_code=USAGE,
             hint="give --passphrase-file FILE",
         )
-    return getpass.getpass(f"Passphrase of {path}: ").encode()
+    try:
+        return getpass.getpass(f"Passphrase of {escape(path)}: ").encode()
+    except (EOFError, UnicodeError):
+        raise CommandError("no passphrase was given", exit_code=USAGE) from None

@@ -13,7 +13,6 @@ import os
 import shlex
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -31,6 +30,7 @@ from hearth_records.verify import verify_file, verify_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from hearth_records.model import Plan, SealedRecord
 
@@ -72,7 +72,9 @@ def run(directory: Path, *, succeed: bool, say: Callable[[str], None]) -> bool:
     source = importlib.resources.files(__name__)
     plan_bytes = source.joinpath("plan.json").read_bytes()
     files.write_new(directory / "plan.json", plan_bytes)
-    files.write_new(directory / "customers.csv", source.joinpath("customers-clean.csv" if succeed else "customers.csv").read_bytes())
+    files.write_new(
+        directory / "customers.csv", source.joinpath("customers-clean.csv" if succeed else "customers.csv").read_bytes()
+    )
     create_database(directory)
     observer = migrate(directory, decode_plan(plan_bytes), say)
     record = observer.get_execution_record("LIVE")
@@ -183,8 +185,8 @@ def back_up(directory: Path, database: sqlite3.Connection) -> Iterator[tuple[str
 def create_table(_directory: Path, database: sqlite3.Connection) -> Iterator[tuple[str, str, bool]]:
     """Create the new table, in which an e-mail address stands once."""
     database.execute(
-        "CREATE TABLE customers_v2 (id INTEGER PRIMARY KEY AUTOINCREMENT, legacy_id INTEGER NOT NULL, name TEXT NOT NULL,"
-        " email TEXT NOT NULL COLLATE NOCASE UNIQUE)"
+        "CREATE TABLE customers_v2 (id INTEGER PRIMARY KEY AUTOINCREMENT, legacy_id INTEGER NOT NULL,"
+        " name TEXT NOT NULL, email TEXT NOT NULL COLLATE NOCASE UNIQUE)"
     )
     yield "data_mutation", "created table customers_v2", True
 
@@ -213,7 +215,9 @@ def switch_view(_directory: Path, database: sqlite3.Connection) -> Iterator[tupl
 # --- tampering -------------------------------------------------------------------------------------------------------
 
 
-def _judge(directory: Path, case: Tampered, sealed: SealedRecord, policy: TrustPolicy, say: Callable[[str], None]) -> bool:
+def _judge(
+    directory: Path, case: Tampered, sealed: SealedRecord, policy: TrustPolicy, say: Callable[[str], None]
+) -> bool:
     files.write_new(directory / case.name, _tamper(case, sealed))
     report = verify_file(directory / case.name, policy)
     found = report.decisive
