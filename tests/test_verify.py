@@ -254,6 +254,14 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
             assert other.statuses == of_library(report).statuses
 
 
+def test_a_file_that_fails_while_it_is_read_is_unreadable() -> None:
+    place = "/proc/self/mem"  # a regular file, in which nothing lies at the beginning
+    report = verify_file(place, RECORDER.library)
+    assert (report["read"].status, report["read"].code, report.exit_code) == ("fail", "unreadable", 3)
+    assert of_library(report).failed == ["read"]
+    assert of_tool(tool.verify_file(place, RECORDER.tool, NOW, allow_reformatted=False)).failed == ["read"]
+
+
 def test_a_symbolic_link_to_a_record_is_followed(tmp_path: Path) -> None:
     (tmp_path / "record").write_bytes(SMALL)
     (tmp_path / "link").symlink_to(tmp_path / "record")

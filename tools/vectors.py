@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 DIRECTORY: Final = Path(__file__).resolve().parent.parent / "tests" / "vectors"
+EXAMPLE_KEY: Final = DIRECTORY.parent.parent / "keys_example" / "example.pub.pem"
 MANIFEST: Final = "manifest.json"
 SIGNATURES: Final = "signatures.json"
 KEPT: Final = {
@@ -651,12 +653,12 @@ class Corpus:
         self.put(f"policies/refused/{what}.json", data if isinstance(data, bytes) else pretty(data))
         self.refused(what, {"trust": f"policies/refused/{what}.json"}, why, **expected)
 
-    def refused_keys(self, what: str, why: str, *pems: bytes) -> None:
+    def refused_keys(self, what: str, why: str, *pems: bytes, code: str | None = None) -> None:
         """Take public keys, the short form of a policy, that are refused."""
         names = [f"keys/refused/{what}{f'-{n}' if n else ''}.pem" for n in range(len(pems))]
         for name, pem in zip(names, pems, strict=True):
             self.put(name, pem)
-        self.refused(f"pem-{what}", {"keys": names}, why)
+        self.refused(f"pem-{what}", {"keys": names}, why, code=code)
 
 
 def statuses(fails: Sequence[str], not_run: Sequence[str], *, has_policy: bool) -> dict[str, str]:
@@ -2551,6 +2553,12 @@ def add_refused_policies(corpus: Corpus) -> None:
     }
     for what, (data, why) in texts.items():
         corpus.refused_policy(what, data, why)
+    example = serialization.load_pem_public_key(EXAMPLE_KEY.read_bytes())
+    published = b64(spki_of(example)), sha256(spki_of(example))
+    known = entry(RECORDER, keyid=published[1], name="example", public_key=published[0])
+    why = "a published example key: anybody can sign with it"
+    corpus.refused_policy("key-example", trust(entry(SECOND), known), why, code="example-key", pointer="/keys/1")
+    corpus.refused_keys("example", why, pem_of(spki_of(example)), code="example-key")
     refused = {"trust": "policies/refused/another-implementation.json"}
     corpus.refused(
         "another-implementation", refused, "a policy of an earlier design, with a threshold", pointer="/threshold"
