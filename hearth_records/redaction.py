@@ -1,8 +1,9 @@
 """Secrets are dropped before anything is hashed or written.
 
 A redaction is a function of a name and a value that returns what to record instead. It is asked for every member of
-`details`, at any depth, and for every free text of an event by that text's name (`error_message`, `description`, …).
-The default masks members by their names:
+`details`, at any depth, and for the texts of the calls by their names: `reason`, `change_ref`, `step_name`,
+`error_message`, `description`, `context`, `completion_reason`. What it fails on is masked. Who acts, who agreed and the
+plan are recorded as they are. The default masks members by their names:
 
     {"user": "ada", "dbPassword": "hunter2", "X-Auth-Token": "…"}
     {"user": "ada", "dbPassword": "[masked]", "X-Auth-Token": "[masked]"}
@@ -25,23 +26,21 @@ MASK: Final = "[masked]"
 Redact = Callable[[str, Any], Any]
 """From a member's name and its value, as the caller passed it, to what is recorded in its place."""
 
-_WORDS: Final = frozenset(
-    {
-        "apikey", "authorization", "bearer", "cookie", "cookies", "credential", "credentials", "passphrase",
-        "passphrases", "passwd", "password", "passwords", "pwd", "secret", "secrets", "token", "tokens",
-    }
-)  # fmt: skip
-_PAIRS: Final = frozenset(
-    {("access", "key"), ("api", "key"), ("client", "key"), ("private", "key"), ("signing", "key")}
-)
 _split: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+").findall
+_ends_as_secret: Final = re.compile(
+    r"(?:(?:access|api|client|private|signing)key|authorization|bearer|cookie|credential|passphrase|passwd|password|pwd"
+    r"|secret|token)s?\Z"
+).search
 
 
 @functools.lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Whether a member's name says that its value is a secret: by whole words, however they are joined."""
+    """Whether a member's name says that its value is a secret: a word of it, or two in a row, end in one of these.
+
+    So `dbPassword`, `PGPASSWORD`, `X-Auth-Tokens` and `api_key` do, `author`, `tokenizer` and `key` do not.
+    """
     words = [word.lower() for word in _split(name)]
-    return not _WORDS.isdisjoint(words) or not _PAIRS.isdisjoint(itertools.pairwise(words)) or name.lower() in _WORDS
+    return any(map(_ends_as_secret, (name.lower(), *words, *map("".join, itertools.pairwise(words)))))
 
 
 def mask_secrets(name: str, value: Any) -> Any:  # noqa: ANN401 - as `Redact`

@@ -20,7 +20,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, description=description, allow_abbrev=False)
 
     def parse_args(self, arguments: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
-        """Return what `arguments` say. The word after an option is its value, whatever it looks like: `--error "-1"`."""
+        """Return what `arguments` say. The word after an option is its value, whatever it looks like: `--error "-1"`.
+
+        Raises:
+            CommandError: they are no command line of this command.
+
+        """
         taking = {name for action in self._actions if action.nargs is None for name in action.option_strings}
         return super().parse_args(list(_joined(iter(arguments), taking)))
 
@@ -30,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _joined(words: Iterator[str], taking: set[str]) -> Iterator[str]:
-    """Yield `--option=VALUE` for an option and its value in two words, as `getopt_long` takes them, and all other words."""
+    """Yield `--option=VALUE` for an option and its value in two words, and all other words as they are."""
     for word in words:
         if word == "--":
             yield word

@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from hearth_records import canonical, files, profile
 from hearth_records.cli.arguments import Parser
 from hearth_records.cli.common import UNREADABLE, USAGE, CommandError
+from hearth_records.cli.recover import print_path, show
 from hearth_records.cli.signing import add_key_options, read_signers
 from hearth_records.errors import FormatError, HearthRecordsError, RecordingError, SecurityEscalationError
 from hearth_records.journal import Journal, record_path
@@ -22,15 +24,18 @@ from hearth_records.model import (
     ActorType,
     BoundaryState,
     LiveModeState,
+    ScalarError,
     SecurityState,
     SideEffectCategory,
     StepPhase,
+    check_identifier,
 )
 from hearth_records.observer import ExecutionObserver
+from hearth_records.recordable import to_text
 from hearth_records.recovery import inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hearth_records.model import Plan
 
@@ -39,189 +44,150 @@ __all__ = ["command"]
 ESCALATED: Final = 5
 OWN_FAILURE: Final = 125
 _MAX_PLAN: Final = 16 * 1024 * 1024
-
-
-class StatedKernel:
-    """A kernel that says what the operator stated on the command line, and else what was stated last."""
-
-    def __init__(self, security_state: str | None, boundary_state: str | None) -> None:
-        self._stated = (security_state, boundary_state)
-        self.last: tuple[str, str] = (SecurityState.UNKNOWN, BoundaryState.UNKNOWN)
-
-    def get_security_state(self) -> str:
-        """Return the security state."""
-        return self._stated[0] or self.last[0]
-
-    def get_boundary_state(self) -> str:
-        """Return the boundary state."""
-        return self._stated[1] or self.last[1]
+_END: Final = "stop, and end with: record finish --status incomplete"
 
 
 def command(arguments: Sequence[str], prog: str) -> int:
     """Run one recording call."""
-    options = _parser(prog).parse_args(arguments)
-    action: Callable[[argparse.Namespace], int] = options.action
-    try:
-        return action(options)
-    except SecurityEscalationError as error:
+    name, *rest = arguments or [""]
+    if name in ("-h", "--help"):
+        calls = "\n".join(f"  {known:<14} {call.text}" for known, call in CALLS.items())
+        print(f"usage: {prog} CALL …\n\nRecord an execution from a shell: one short process a call.\n\n{calls}")
+        print(f"\n{prog} CALL --help says more")
+        return 0
+    if name not in CALLS:
         raise CommandError(
-            str(error), exit_code=ESCALATED, hint="stop, and end with: record finish --status incomplete"
-        ) from None
+            f"no such call: {name}" if name else "no call was given", exit_code=USAGE, hint=f"one of {', '.join(CALLS)}"
+        )
+    call = CALLS[name]
+    parser = Parser(f"{prog} {name}", call.text)
+    for add in call.options:
+        add(parser)
+    try:
+        return call.run(parser, rest)
+    except SecurityEscalationError as error:
+        raise CommandError(str(error), exit_code=ESCALATED, hint=_END) from None
     except RecordingError as error:
         raise CommandError(str(error), exit_code=USAGE, hint=error.hint) from None
 
 
-# --- options ---------------------------------------------------------------------------------------------------------
-
-
-class _Sub(argparse.ArgumentParser):
-    error = Parser.error
-
-
-def _parser(prog: str) -> Parser:
-    parser = Parser(prog, "Record an execution from a shell, or any language: one short process a call.")
-    actions = parser.add_subparsers(required=True, metavar="ACTION", parser_class=_Sub)
-
-    def add(name: str, text: str, action: Callable[[argparse.Namespace], int], *, journal: bool = True) -> _Sub:
-        sub = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        sub.set_defaults(action=action)
-        if journal:
-            sub.add_argument("journal", metavar="JOURNAL", help="the path that `record start` printed")
-        return sub
-
-    start = add("start", "begin a journal in DIR and print its path", _start, journal=False)
-    start.add_argument("directory", metavar="DIR")
-    start.add_argument("--id", required=True, help="the execution's identifier")
-    plan = start.add_mutually_exclusive_group(required=True)
-    plan.add_argument("--plan", metavar="FILE", help="a plan file (hearth-plan/1)")
-    plan.add_argument("--plan-id", metavar="ID", help="a plan's identifier, without its document")
-    start.add_argument("--mode", choices=_values(LiveModeState), default="LIVE")
-    start.add_argument("--actor", metavar="ID", help="who or what runs the execution")
-    start.add_argument("--actor-type", choices=_values(ActorType), default="service")
-    start.add_argument("--reason", default="", help="why it runs")
-    start.add_argument("--change-ref", help="the change or ticket it belongs to")
-    _add_states(start, "UNKNOWN")
-    _add_details(start)
-
-    for name, text, action in (
-        ("step-start", "record that a step is about to run", _step_start),
-        ("step-complete", "record that the open step did what it should", _step_complete),
-        ("step-fail", "record that the open step failed", _step_fail),
-        ("run", "run COMMAND as a step, record its outcome, pass its exit status on", _run),
-    ):
-        step = add(name, text, action)
-        step.add_argument(
-            "--step", type=_index, required=True, metavar="N", help="the step's index, from 0, increasing"
-        )
-        needed = name in ("step-start", "run")
-        step.add_argument(
-            "--name", required=needed, help="the step's name" + ("" if needed else " (default: the open one's)")
-        )
-        if name == "step-fail":
-            step.add_argument("--error", required=True, help="why it failed")
-        if needed:
-            step.add_argument("--phase", choices=_values(StepPhase), default="plan")
-            _add_states(step, None)
-        _add_details(step)
-        if name == "run":
-            step.add_argument("--record-command", action="store_true", help="record the command's words as well")
-            step.add_argument("command", nargs="+", metavar="COMMAND", help="after --, the command and its words")
-
-    effect = add("effect", "record that something changed in the world", _effect)
-    effect.add_argument("--category", required=True, choices=_values(SideEffectCategory))
-    effect.add_argument("--name", "--description", dest="name", required=True, help="what changed")
-    effect.add_argument("--step", type=_index, metavar="N", help="the step that did it")
-    known = effect.add_mutually_exclusive_group()
-    known.add_argument("--reversible", action="store_true", default=None)
-    known.add_argument("--irreversible", action="store_false", dest="reversible", default=None)
-    _add_details(effect)
-
-    security = add("security", "record the security state", _security)
-    _add_states(security, "UNKNOWN")
-    security.add_argument("--name", "--context", dest="name", default="", help="on what occasion")
-    _add_details(security)
-
-    finish = add("finish", "end the record", _finish)
-    finish.add_argument("--status", required=True, choices=("completed", "failed", "incomplete"))
-    finish.add_argument("--reason", required=True, help="what to say about it")
-    finish.add_argument("--all-effects-observed", action="store_true", help="vouch that every effect was observed")
-    _add_states(finish, None)
-    _add_details(finish)
-
-    seal = add("seal", "seal an ended record, publish it and print its path", _seal)
-    add_key_options(seal)
-
-    add("status", "say where a journal stands", _status)
-    return parser
-
-
-def _add_states(parser: argparse.ArgumentParser, default: str | None) -> None:
-    note = f"default: {default}" if default else "default: what was stated last"
-    parser.add_argument("--security-state", choices=_values(SecurityState), default=default, help=note)
-    parser.add_argument("--boundary-state", choices=_values(BoundaryState), default=default, help=note)
-
-
-def _add_details(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--detail",
-        action="append",
-        default=[],
-        type=_detail,
-        metavar="KEY=TEXT",
-        help="a detail as text, or KEY:=JSON; may be repeated",
-    )
-
-
-def _values(
-    choices: type[SecurityState | BoundaryState | LiveModeState | ActorType | StepPhase | SideEffectCategory],
-) -> tuple[str, ...]:
-    return tuple(choice.value for choice in choices)
+# --- values ----------------------------------------------------------------------------------------------------------
 
 
 def _index(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(profile.MAX_INTEGER))):
-        raise argparse.ArgumentTypeError(f"not an index: {text}")
+        raise argparse.ArgumentTypeError("not an index")
     return int(text)
 
 
+def _identifier(text: str) -> str:
+    try:
+        check_identifier("", text)
+    except ScalarError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def _detail(text: str) -> tuple[str, Any]:
+    """Return a detail's name and value. An error does not repeat the value, which may be a secret."""
     name, given, value = text.partition("=")
     if not given or name in ("", ":"):
-        raise argparse.ArgumentTypeError(f"not KEY=TEXT or KEY:=JSON: {text}")
+        raise argparse.ArgumentTypeError("not KEY=TEXT or KEY:=JSON")
     if not name.endswith(":"):
         return name, value
     try:
         return name[:-1], profile.decode_any(value.encode("utf-8", "surrogateescape"))
     except FormatError as error:
-        raise argparse.ArgumentTypeError(f"{name[:-1]}: {error}") from None
+        raise argparse.ArgumentTypeError(f"{name} is not JSON ({error.code})") from None
+
+
+def _details(options: argparse.Namespace) -> dict[str, Any]:
+    details = dict(options.detail)
+    if len(details) != len(options.detail):
+        raise CommandError("--detail: a key was given twice", exit_code=USAGE)
+    return details
+
+
+def _values(choices: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(str, choices))
+
+
+# --- the journal -----------------------------------------------------------------------------------------------------
+
+
+class StatedKernel:
+    """A kernel that says what the operator stated: in this call, or else what was stated last."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.security_state: str | None = getattr(options, "security_state", None)
+        self.boundary_state: str | None = getattr(options, "boundary_state", None)
+
+    def get_security_state(self) -> str:
+        """Return the security state."""
+        return self.security_state or SecurityState.UNKNOWN
+
+    def get_boundary_state(self) -> str:
+        """Return the boundary state."""
+        return self.boundary_state or BoundaryState.UNKNOWN
+
+
+@contextlib.contextmanager
+def _opened(options: argparse.Namespace, *, stated: bool = False) -> Iterator[ExecutionObserver]:
+    """Give the observer of an open journal, for one call.
+
+    With `stated`, what is known of the security has to be stated anew: the call is about how it is now.
+    """
+    kernel = StatedKernel(options)
+    if not os.path.lexists(options.journal) and os.path.lexists(record := record_path(options.journal)):
+        raise CommandError(f"{options.journal}: sealed already, as {record}", exit_code=USAGE)
+    with Journal.open(options.journal) as journal:
+        observer = ExecutionObserver.resume(journal, kernel)
+        last = observer.last_security_snapshot
+        for name in ("security_state", "boundary_state"):
+            if getattr(kernel, name) is not None:
+                continue
+            if stated and getattr(last, name) != SecurityState.UNKNOWN:
+                option = f"--{name.replace('_', '-')}"
+                raise CommandError(f"{option} is needed: it was known before, and nobody said it now", exit_code=USAGE)
+            setattr(kernel, name, getattr(last, name))
+        yield observer
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
 
 
-def _start(options: argparse.Namespace) -> int:
+def _parsed(action: Callable[[argparse.Namespace], None]) -> Callable[[Parser, Sequence[str]], int]:
+    """Return a call that is over when its function is."""
+
+    def run(parser: Parser, arguments: Sequence[str]) -> int:
+        action(parser.parse_args(arguments))
+        return 0
+
+    return run
+
+
+@_parsed
+def _start(options: argparse.Namespace) -> None:
     plan = options.plan_id if options.plan is None else _read_plan(options.plan)
-    kernel = StatedKernel(options.security_state, options.boundary_state)
+    details = _details(options)
     with Journal.create(options.directory, options.id) as journal:
         try:
             ExecutionObserver(
                 options.id,
                 plan,
-                kernel,
+                StatedKernel(options),
                 live_mode_state=options.mode,
-                actor=Actor(id=options.actor, type=ActorType(options.actor_type))
-                if options.actor is not None
-                else None,
+                actor=None if options.actor is None else Actor(id=to_text(options.actor), type=options.actor_type),
                 reason=options.reason,
                 change_ref=options.change_ref,
-                details=dict(options.detail),
+                details=details,
                 journal=journal,
             )
-        except RecordingError:
-            os.unlink(journal.path)  # noqa: PTH108 - it holds no event
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(journal.path)  # noqa: PTH108 - nothing was acknowledged, so nothing is lost
             raise
-        print(journal.path)
-    return 0
+    print_path(journal.path)
 
 
 def _read_plan(path: str) -> Plan:
@@ -231,129 +197,246 @@ def _read_plan(path: str) -> Plan:
         raise CommandError(f"{path}: {error}", exit_code=UNREADABLE, hint=error.hint) from None
 
 
-@contextlib.contextmanager
-def opened(options: argparse.Namespace) -> Iterator[ExecutionObserver]:
-    """Give the observer of an open journal, for one call."""
-    kernel = StatedKernel(getattr(options, "security_state", None), getattr(options, "boundary_state", None))
-    with Journal.open(options.journal) as journal:
-        observer = ExecutionObserver.resume(journal, kernel)
-        last = observer.last_security_snapshot
-        kernel.last = (last.security_state, last.boundary_state)
-        yield observer
+@_parsed
+def _step_start(options: argparse.Namespace) -> None:
+    with _opened(options) as observer:
+        observer.record_step_started(options.step, options.name, _details(options), phase=options.phase)
 
 
-def _step_start(options: argparse.Namespace) -> int:
-    with opened(options) as observer:
-        observer.record_step_started(options.step, options.name, dict(options.detail), phase=options.phase)
-    return 0
+@_parsed
+def _step_complete(options: argparse.Namespace) -> None:
+    with _opened(options) as observer:
+        observer.record_step_completed(options.step, _name(options, observer), _details(options))
 
 
-def _step_complete(options: argparse.Namespace) -> int:
-    with opened(options) as observer:
-        observer.record_step_completed(options.step, _name(options, observer), dict(options.detail))
-    return 0
-
-
-def _step_fail(options: argparse.Namespace) -> int:
-    with opened(options) as observer:
-        observer.record_step_failed(options.step, _name(options, observer), options.error, dict(options.detail))
-    return 0
+@_parsed
+def _step_fail(options: argparse.Namespace) -> None:
+    with _opened(options) as observer:
+        observer.record_step_failed(options.step, _name(options, observer), options.error, _details(options))
 
 
 def _name(options: argparse.Namespace, observer: ExecutionObserver) -> str:
     """Return the name given, or else that of the open step: a step ends under the name it started with."""
     if options.name is not None:
         return str(options.name)
-    step = observer.open_step
-    return step.step_name if step is not None else f"step {options.step}"
+    return observer.open_step.step_name if observer.open_step else ""
 
 
-def _effect(options: argparse.Namespace) -> int:
-    with opened(options) as observer:
-        observer.record_side_effect(
-            options.category, options.name, options.reversible, options.step, dict(options.detail)
-        )
-    return 0
+@_parsed
+def _effect(options: argparse.Namespace) -> None:
+    with _opened(options) as observer:
+        observer.record_side_effect(options.category, options.name, options.reversible, options.step, _details(options))
 
 
-def _security(options: argparse.Namespace) -> int:
-    with opened(options) as observer:
-        observer.record_security_observed(options.name, dict(options.detail))
-        escalated = observer.is_escalated
-    if escalated:
-        raise CommandError(
-            "the security state got worse: no step may start",
-            exit_code=ESCALATED,
-            hint="end with: record finish --status incomplete",
-        )
-    return 0
+@_parsed
+def _security(options: argparse.Namespace) -> None:
+    with _opened(options, stated=True) as observer:
+        observer.record_security_observed(options.name, _details(options))
+        if observer.is_escalated:
+            raise CommandError("the security state got worse: no step may start", exit_code=ESCALATED, hint=_END)
 
 
-def _finish(options: argparse.Namespace) -> int:
-    with opened(options) as observer:
-        last = observer.last_security_snapshot
-        for given, known, name in (
-            (options.security_state, last.security_state, "--security-state"),
-            (options.boundary_state, last.boundary_state, "--boundary-state"),
-        ):
-            if given is None and known != SecurityState.UNKNOWN:
-                raise CommandError(f"{name} is needed: nobody stated it for the end", exit_code=USAGE)
-        mark = {
-            "completed": observer.mark_completed,
-            "failed": observer.mark_failed,
-            "incomplete": observer.mark_abandoned,
-        }[options.status]
-        if options.status == "incomplete" and observer.is_escalated:
-            mark = observer.mark_incomplete_security_escalation
-        mark(options.reason, dict(options.detail), unknown_effects=not options.all_effects_observed)
-    return 0
+@_parsed
+def _finish(options: argparse.Namespace) -> None:
+    with _opened(options, stated=True) as observer:
+        if options.status == "completed":
+            mark = observer.mark_completed
+        elif options.status == "failed":
+            mark = observer.mark_failed
+        else:
+            mark = observer.mark_incomplete_security_escalation if observer.is_escalated else observer.mark_abandoned
+        mark(options.reason, _details(options), unknown_effects=not options.all_effects_observed)
 
 
-def _seal(options: argparse.Namespace) -> int:
-    signers = read_signers(options)
-    with opened(options) as observer:
-        observer.seal(*signers, allow_example_keys=options.allow_example_keys)
-    print(record_path(options.journal))
-    return 0
+@_parsed
+def _seal(options: argparse.Namespace) -> None:
+    with _opened(options) as observer:
+        if not observer.is_finished:
+            raise CommandError("the execution has not ended", exit_code=USAGE, hint="end it with: record finish")
+        observer.seal(*read_signers(options), allow_example_keys=options.allow_example_keys)
+    print_path(record_path(options.journal))
 
 
-def _status(options: argparse.Namespace) -> int:
-    found = inspect(options.journal)
-    print(
-        f"{found.state}: {found.events} events, {'ended' if found.finished else 'not ended'}, {found.torn_bytes} torn bytes"
-    )
-    if found.damage is not None:
-        raise CommandError(f"{options.journal}: damaged: {found.damage}", exit_code=UNREADABLE)
-    return 0
+@_parsed
+def _status(options: argparse.Namespace) -> None:
+    show(inspect(options.journal))
 
 
 # --- running a command -----------------------------------------------------------------------------------------------
 
 
-def _run(options: argparse.Namespace) -> int:
-    from hearth_records.cli.running import CommandNotRun, run_command  # noqa: PLC0415 - only this call starts a process
+def _run(parser: Parser, arguments: Sequence[str]) -> int:
+    """Run what stands after `--` as a step; return its exit status."""
+    from hearth_records.cli.running import Runner  # noqa: PLC0415 - only this call starts a process
 
-    details = dict(options.detail)
-    if options.record_command:
-        details["command"] = options.command
     try:
-        with opened(options) as observer:
+        options, words = _parse_run(parser, arguments)
+        details = _details(options) | ({"command": words} if options.record_command else {})
+        with _opened(options) as observer:
             observer.record_step_started(options.step, options.name, details, phase=options.phase)
     except (HearthRecordsError, CommandError, OSError) as error:
         raise CommandError(str(error), exit_code=OWN_FAILURE, hint=getattr(error, "hint", None)) from None
-    try:
-        outcome = run_command(options.command)
-    except CommandNotRun as error:
-        with opened(options) as observer:
-            observer.record_step_failed(options.step, options.name, str(error))
-        raise CommandError(str(error), exit_code=error.exit_status) from None
-    try:
-        with opened(options) as observer:
-            if outcome.exit_status == 0:
-                observer.record_step_completed(options.step, options.name, outcome.details)
-            else:
-                observer.record_step_failed(options.step, options.name, outcome.summary, outcome.details)
-    except (HearthRecordsError, OSError) as error:
-        message = f"the command ended with {outcome.exit_status}, and that could not be recorded: {error}"
-        raise CommandError(message, exit_code=outcome.exit_status or OWN_FAILURE) from None
-    return outcome.exit_status
+    with Runner() as runner:
+        outcome = runner.run(words)
+        status = outcome.exit_status
+        ended = f"the command ended with {status}" if outcome.details else outcome.summary
+        try:
+            with _opened(options) as observer:
+                if status == 0:
+                    observer.record_step_completed(options.step, options.name, outcome.details)
+                else:
+                    observer.record_step_failed(options.step, options.name, outcome.summary, outcome.details)
+        except (HearthRecordsError, CommandError, OSError) as error:
+            message = f"{ended}, and that could not be recorded: {error}"
+            raise CommandError(message, exit_code=status or OWN_FAILURE) from None
+    if not outcome.details:
+        raise CommandError(outcome.summary, exit_code=status)
+    if outcome.lost is not None:
+        message = f"{ended}, and not all of its output could be written: {outcome.lost}"
+        raise CommandError(message, exit_code=status or OWN_FAILURE)
+    return status
+
+
+def _parse_run(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser.usage = f"{parser.format_usage().removeprefix('usage: ').rstrip()} -- COMMAND …"
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    options, words = parser.parse_args(arguments[:place]), list(arguments[place + 1 :])
+    if not words:
+        parser.error("no COMMAND was given: it stands after --")
+    return options, words
+
+
+# --- the table of calls ---------------------------------------------------------------------------------------------
+
+_Add: TypeAlias = Callable[[Any], object]
+"""Adds an argument to a parser."""
+
+
+class Call(NamedTuple):
+    """A recording call: what it does, how it is run, what it takes."""
+
+    text: str
+    run: Callable[[Parser, Sequence[str]], int]
+    options: tuple[_Add, ...]
+
+
+def _option(name: str, **keywords: Any) -> _Add:  # noqa: ANN401 - as `add_argument`
+    return lambda parser: parser.add_argument(name, **keywords)
+
+
+def _one_of(*options: _Add, required: bool = False) -> _Add:
+    def add(parser: argparse.ArgumentParser) -> None:
+        group = parser.add_mutually_exclusive_group(required=required)
+        for option in options:
+            option(group)
+
+    return add
+
+
+_JOURNAL: Final = _option("journal", metavar="JOURNAL", help="the path that `record start` printed")
+_STEP: Final = _option("--step", type=_index, required=True, metavar="N", help="the step's index, from 0, increasing")
+_STEP_NAME: Final = _option("--name", metavar="TEXT", required=True, help="the step's name")
+_SAME_NAME: Final = _option("--name", metavar="TEXT", help="the step's name (default: the open one's)")
+_PHASE: Final = _option("--phase", choices=_values(StepPhase), default="plan", help="cleanup: what follows a failure")
+_DETAIL: Final = _option(
+    "--detail",
+    action="append",
+    default=[],
+    type=_detail,
+    metavar="KEY=TEXT",
+    help="a detail as text, or KEY:=JSON; may be repeated",
+)
+_LAST: Final = "(default: what was stated last, else UNKNOWN)"
+_STATES: Final = (
+    _option("--security-state", choices=_values(SecurityState), help=f"how secure the system is {_LAST}"),
+    _option("--boundary-state", choices=_values(BoundaryState), help=f"how its boundary is {_LAST}"),
+)
+
+CALLS: Final = {
+    "start": Call(
+        "begin a journal in DIR and print its path",
+        _start,
+        (
+            _option("directory", metavar="DIR", help="where the journal and the record lie"),
+            _option("--id", type=_identifier, required=True, metavar="ID", help="the execution's identifier"),
+            _one_of(
+                _option("--plan", metavar="FILE", help="a plan file (hearth-plan/1)"),
+                _option("--plan-id", type=_identifier, metavar="ID", help="a plan's identifier, without its document"),
+                required=True,
+            ),
+            _option("--mode", choices=_values(LiveModeState), default="LIVE", help="default: LIVE"),
+            _option("--actor", metavar="ID", help="who or what runs the execution"),
+            _option("--actor-type", choices=_values(ActorType), default="service", help="default: service"),
+            _option("--reason", metavar="TEXT", default="", help="why it runs"),
+            _option("--change-ref", metavar="TEXT", help="the change or ticket it belongs to"),
+            *_STATES,
+            _DETAIL,
+        ),
+    ),
+    "step-start": Call(
+        "record that a step is about to run",
+        _step_start,
+        (_JOURNAL, _STEP, _STEP_NAME, _PHASE, *_STATES, _DETAIL),
+    ),
+    "step-complete": Call(
+        "record that the open step did what it should", _step_complete, (_JOURNAL, _STEP, _SAME_NAME, _DETAIL)
+    ),
+    "step-fail": Call(
+        "record that the open step failed",
+        _step_fail,
+        (
+            _JOURNAL,
+            _STEP,
+            _SAME_NAME,
+            _option("--error", metavar="TEXT", required=True, help="why it failed"),
+            _DETAIL,
+        ),
+    ),
+    "run": Call(
+        "run COMMAND as a step, record its outcome, pass its exit status on",
+        _run,
+        (
+            _JOURNAL,
+            _STEP,
+            _STEP_NAME,
+            _PHASE,
+            *_STATES,
+            _DETAIL,
+            _option("--record-command", action="store_true", help="record the command's words, secrets and all"),
+        ),
+    ),
+    "effect": Call(
+        "record that something changed in the world",
+        _effect,
+        (
+            _JOURNAL,
+            _option("--category", required=True, choices=_values(SideEffectCategory), help="what kind of change"),
+            _option("--name", metavar="TEXT", required=True, help="what changed"),
+            _option("--step", type=_index, metavar="N", help="the step that did it"),
+            _one_of(
+                _option("--reversible", action="store_true", default=None, help="it can be undone"),
+                _option("--irreversible", action="store_false", dest="reversible", default=None, help="it cannot"),
+            ),
+            _DETAIL,
+        ),
+    ),
+    "security": Call(
+        "record the security state",
+        _security,
+        (_JOURNAL, _option("--name", metavar="TEXT", default="", help="on what occasion"), *_STATES, _DETAIL),
+    ),
+    "finish": Call(
+        "end the record",
+        _finish,
+        (
+            _JOURNAL,
+            _option("--status", required=True, choices=("completed", "failed", "incomplete"), help="how it ended"),
+            _option("--reason", metavar="TEXT", required=True, help="what to say about it"),
+            _option("--all-effects-observed", action="store_true", help="vouch that every effect was observed"),
+            *_STATES,
+            _DETAIL,
+        ),
+    ),
+    "seal": Call("seal an ended record, publish it and print its path", _seal, (_JOURNAL, add_key_options)),
+    "status": Call("say where a journal stands", _status, (_JOURNAL,)),
+}

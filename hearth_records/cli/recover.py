@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 from hearth_records.cli.arguments import Parser
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hearth_records.recovery import Findings
+
+__all__ = ["command", "print_path", "show"]
 
 INCOMPLETE: Final = 5
 
@@ -30,17 +34,17 @@ def command(arguments: Sequence[str], prog: str) -> int:
         if options.reason is not None or options.key:
             raise CommandError("--reason and --key go with --close", exit_code=USAGE)
         found = inspect(options.journal)
-        _show(found)
+        show(found)
         return 0 if found.state == "published" else INCOMPLETE
     if options.reason is None or not options.key:
         raise CommandError("--close needs --reason TEXT and --key PRIVATE.pem", exit_code=USAGE)
     signers = read_signers(options)
-    path = recover(options.journal, *signers, reason=options.reason, allow_example_keys=options.allow_example_keys)
-    print(escape(path))
+    print_path(recover(options.journal, *signers, reason=options.reason, allow_example_keys=options.allow_example_keys))
     return 0
 
 
-def _show(found: Findings) -> None:
+def show(found: Findings) -> None:
+    """Print what is left of a journal. Raises `CommandError` when it is damaged."""
     meaning = {
         "recording": "somebody writes it now",
         "open": "nobody writes it, and it is not closed",
@@ -57,3 +61,11 @@ def _show(found: Findings) -> None:
     if found.state != "published" or found.events:
         print(f"  whole events  {found.events}{', the last one ends the execution' if found.finished else ''}")
         print(f"  torn tail     {found.torn_bytes} bytes")
+
+
+def print_path(path: str) -> None:
+    """Print a path for `$(…)`: byte for byte, but on a terminal escaped, as `ls` does it."""
+    if sys.stdout.isatty():
+        print(escape(path))
+    else:
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")

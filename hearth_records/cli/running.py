@@ -4,8 +4,8 @@ It lies outside the recording core, and runs nothing that came out of a plan or 
 
 The command is not to notice: it inherits standard input, the environment and what signals are ignored; what it writes
 goes through byte for byte, hashed on the way. When an output cannot be passed on, the command's end of it is closed, so
-that it sees what it would have seen without us. As behind any pipe, both outputs have to end, and not the command alone:
-a daemon that it leaves behind needs outputs of its own.
+that it sees what it would have seen without us. As behind any pipe, both outputs have to end, not the command alone: a
+daemon that it leaves behind needs outputs of its own.
 """
 
 from __future__ import annotations
