@@ -309,6 +309,13 @@ USAGE: Final = [
     ("verify-record", "--format xml --no-trust FILE"),
     ("verify-record", "--key KEY --unverified FILE"),
     ("verify-record", "--key"),
+    ("verify-record", "--no-trust --format"),
+    ("verify-record", "--no-trust --format=xml FILE"),
+    ("verify-record", "--no-trust=yes FILE"),
+    ("verify-record", "--trust TRUST --trust TRUST FILE"),
+    ("verify-record", "--trust= FILE"),
+    ("verify-record", "--no-trust -v FILE"),
+    ("verify-record", "--no-trust --"),
     ("regenerate-scaffold", "FILE"),
     ("regenerate-scaffold", "--key KEY"),
     ("regenerate-scaffold", "--unverified --key KEY FILE"),
@@ -363,6 +370,16 @@ def test_the_command_lists_its_commands_and_its_version() -> None:
         f"  {name} " in listed for name in ["demo", "keygen", "show", "verify", "validate", "scaffold", "schema"]
     )
     assert re.fullmatch(r"hearth-records [0-9]+\.[0-9]+\.\S+\n", run("hearth-records", "--version").out)
+
+
+def test_options_may_stand_anywhere_and_files_may_look_like_options(box: Box, tmp_path: Path) -> None:
+    for name in ("-x", "--help"):
+        shutil.copy(box["good"], tmp_path / name)
+    done = run("verify-record", box["good"], f"--key={box.key}", "--format=json", "--", "-x", "--help", cwd=tmp_path)
+    assert (done.code, [entry["file"] for entry in done.json["results"]]) == (0, [str(box["good"]), "-x", "--help"])
+    scaffold = run("regenerate-scaffold", f"--key={box.key}", "--format=json", "--", "-x", cwd=tmp_path)
+    assert (scaffold.code, scaffold.json["made_from"]["verdict"]) == (0, "verified")
+    assert run("validate-record", "--", "-x", "--help", cwd=tmp_path).code == 0
 
 
 def test_both_ways_to_start_a_command_do_the_same(box: Box) -> None:
@@ -558,7 +575,7 @@ def test_a_policy_expires(box: Box, tmp_path: Path, expires: str, code: int) -> 
 
 def test_the_fast_path_imports_only_what_it_needs(box: Box) -> None:
     unwanted = [
-        *("jsonschema", "asyncio", "ssl", "socket", "subprocess", "multiprocessing", "threading", "urllib"),
+        *("jsonschema", "argparse", "asyncio", "ssl", "socket", "subprocess", "multiprocessing", "threading", "urllib"),
         *(
             f"hearth_records.{name}"
             for name in ["schema", "observer", "seal", "hestia", "rollback", "documents", "journal", "demo"]
