@@ -139,10 +139,10 @@ class Journal:
                 code="exists",
                 hint="an execution is recorded once: use another id",
             )
-        with _translated(path):
+        with translated(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            with _translated(path):
+            with translated(path):
                 _lock(descriptor, path)
             journal = cls(path, descriptor, 0, sync)
         except BaseException:
@@ -169,10 +169,10 @@ class Journal:
         """
         name = check_name(path)
         _check_sync(sync)
-        with _translated(name):
+        with translated(name):
             descriptor = os.open(name, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
-            with _translated(name):
+            with translated(name):
                 files.check_regular(descriptor, name)
                 _lock(descriptor, name)
             return cls(name, descriptor, os.fstat(descriptor).st_size, sync)
@@ -409,7 +409,8 @@ def source_of(descriptor: int, size: int, more: bytes) -> LineSource:
 
 
 @contextlib.contextmanager
-def _translated(path: str) -> Iterator[None]:
+def translated(path: str) -> Iterator[None]:
+    """Turn an error of the operating system into a `JournalError` that names the file."""
     try:
         yield
     except FileExistsError:

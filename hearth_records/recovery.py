@@ -30,6 +30,7 @@ from hearth_records.journal import (
     record_path,
     scan,
     source_of,
+    translated,
 )
 from hearth_records.keys import public_key
 from hearth_records.lifecycle import LifecycleState
@@ -108,7 +109,9 @@ def inspect(path: str | os.PathLike[str]) -> Findings:
         size = os.fstat(descriptor).st_size
         state: State = "recording" if is_locked(descriptor) else "open"
         try:
-            found, _cut = _scan_to_end(name, lambda more: source_of(descriptor, size, more))
+            found, rest = _scan_to_end(name, lambda more: source_of(descriptor, size, more))
+            if found.closing_line:
+                _check_seal(source_of(descriptor, size, rest), ())
         except HearthRecordsError as error:
             return _findings(name, state, None, error)
     if state == "open" and found.closing_line:
@@ -145,9 +148,8 @@ def recover(
     if not os.path.lexists(name) and os.path.lexists(record):
         return record
     with Journal.open(name) as journal:
-        found, cut = _scan_to_end(name, journal.source)
+        found, rest = _scan_to_end(name, journal.source)
         if found.closing_line:
-            rest = b"\n" if cut else b""
             _check_seal(journal.source(rest), (signer, *more))
             if rest:
                 journal.complete(rest)
@@ -158,12 +160,14 @@ def recover(
             raise JournalError(
                 f"{quote(name)} holds no event", code="no-event", hint="nothing was acknowledged, nothing is lost"
             )
+        with translated(name):
+            if found.torn:
+                _set_aside(name, found.torn)
+            torn = b"".join(_torn_parts(name))
         if found.torn:
-            _set_aside(name, found.torn)
             journal.truncate(found.size)
         observer = ExecutionObserver.resume(journal, _UnknownKernel(), clock=clock)
         if not observer.is_finished:
-            torn = b"".join(_torn_parts(name))
             observer.mark_recovered(
                 reason,
                 Recovery(torn_bytes=len(torn), torn_sha256=sha256_hex(torn) if torn else None, origin=default_origin()),
@@ -184,29 +188,28 @@ def _findings(name: str, state: State, found: Scan | None, damage: HearthRecords
     )
 
 
-def _scan_to_end(name: str, source: Callable[[bytes], LineSource]) -> tuple[Scan, bool]:
-    """Return what a journal holds, and whether its closing line lacks nothing but its line break."""
+def _scan_to_end(name: str, source: Callable[[bytes], LineSource]) -> tuple[Scan, bytes]:
+    """Return what a journal holds, and the line break that its closing line may lack."""
     opening = source(b"").readline(len(OPENING))
     if opening != OPENING and OPENING.startswith(opening):  # cut before anything was acknowledged
-        return Scan(lifecycle=LifecycleState(), chain=ChainState(), size=0, closing_line=b"", torn=opening), False
-    found, cut = _scan_whole(source)
-    check_execution(name, found)
-    return found, cut
-
-
-def _scan_whole(source: Callable[[bytes], LineSource]) -> tuple[Scan, bool]:
+        return Scan(lifecycle=LifecycleState(), chain=ChainState(), size=0, closing_line=b"", torn=opening), b""
     try:
-        return scan(source(b"")), False
+        found, rest = scan(source(b"")), b""
     except FormatError as error:
         if error.code != "frame":
             raise
-        try:
-            found = scan(source(b"\n"))
-        except HearthRecordsError:
-            raise error from None
-        if not found.closing_line:
-            raise
-        return found, True
+        found, rest = _scan_with_line_break(source, error), b"\n"
+    check_execution(name, found)
+    return found, rest
+
+
+def _scan_with_line_break(source: Callable[[bytes], LineSource], error: FormatError) -> Scan:
+    """Return what a journal holds whose closing line lacks nothing but its line break; else raise `error`."""
+    with contextlib.suppress(HearthRecordsError):
+        found = scan(source(b"\n"))
+        if found.closing_line:
+            return found
+    raise error
 
 
 def _check_seal(source: LineSource, signers: Sequence[Signer]) -> None:
