@@ -121,8 +121,7 @@ def decode_events(lines: list[bytes], position: int = 0, limits: Limits = DEFAUL
             return _decode_lines(lines)
         except _DOUBT:
             pass  # which line it is, and why, is found out below
-    events = [decode_event(line, position + index, limits) for index, line in enumerate(lines)]
-    return DecodedEvents(events, hold_digests=True)
+    return DecodedEvents([decode_event(line, position + i, limits) for i, line in enumerate(lines)], hold_digests=True)
 
 
 _DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)
