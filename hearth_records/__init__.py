@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from hearth_records._version import __version__
 
 if TYPE_CHECKING:
+    from hearth_records.canonical import decode_plan
     from hearth_records.errors import (
         ArchiveError,
         ChainError,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from hearth_records.verify import VerificationReport, VerifiedRecord, verify_file, verify_record
 
 _MODULES = {
+    "canonical": "decode_plan",
     "errors": (
         "ArchiveError ChainError FormatError HearthRecordsError JournalError LifecycleError RecordingError SealError "
         "SecurityEscalationError TrustError"
@@ -168,6 +170,7 @@ __all__ = [  # literal, because type checkers read it
     "VerificationReport",
     "VerifiedRecord",
     "__version__",
+    "decode_plan",
     "mask_secrets",
     "seal_record",
     "verify_file",
