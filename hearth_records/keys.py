@@ -59,6 +59,9 @@ EXAMPLE_KEYIDS: Final = frozenset(
 _PEM_BEGIN: Final = b"-----BEGIN PUBLIC KEY-----"
 _PEM_LINES: Final = 3
 _PEM_END: Final = b"-----END PUBLIC KEY-----"
+_SSH_WORD: Final = b"ssh-ed25519"
+_SSH_WORDS: Final = (b"ssh-", b"ecdsa-", b"sk-ssh-", b"sk-ecdsa-")
+_SSH_WIRE: Final = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
 
 
 def keyid_of(spki: bytes) -> str:
@@ -168,16 +171,21 @@ def check_ed25519_point(raw: bytes) -> None:
 
 
 def load_public_key(data: bytes) -> PublicKey:
-    """Return the public key in PEM: exactly one `PUBLIC KEY` block with nothing around it but white space.
+    """Return the public key in PEM or in OpenSSH's form, with nothing around it but white space.
+
+    PEM is exactly one `PUBLIC KEY` block. OpenSSH's form is the one line of a `.pub` file, `ssh-ed25519 BASE64` and a
+    comment that is not looked at; options before it, as in `authorized_keys`, are refused.
 
     Raises:
         TrustError: anything else.
 
     """
     lines = data.strip().splitlines()
+    if len(lines) == 1 and lines[0].startswith(_SSH_WORDS):
+        return PublicKey(_spki_of_ssh(lines[0]))
     if len(lines) < _PEM_LINES or lines[0] != _PEM_BEGIN or lines[-1] != _PEM_END:
         raise TrustError(
-            "not a public key in PEM: one PUBLIC KEY block, nothing around it",
+            "not a public key: neither one PUBLIC KEY block in PEM nor one ssh-ed25519 line, with nothing around it",
             code="key-not-pem",
             hint="a private key's public half: openssl pkey -in private.pem -pubout",
         )
@@ -186,6 +194,31 @@ def load_public_key(data: bytes) -> PublicKey:
     except ValueError:
         raise TrustError("the PEM block is not base64", code="key-not-pem") from None
     return PublicKey(spki)
+
+
+def _spki_of_ssh(line: bytes) -> bytes:
+    """Return the DER of an OpenSSH key: RFC 8709 §4, string "ssh-ed25519" and string key, in one encoding."""
+    word, _, rest = line.partition(b" ")
+    if word != _SSH_WORD:
+        raise TrustError(
+            "an OpenSSH key of a kind that cannot be used",
+            code="key-unsupported",
+            expected=_SSH_WORD.decode(),
+            actual=word.decode("ascii", "backslashreplace"),
+        )
+    text = rest.partition(b" ")[0]
+    try:
+        blob = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        blob = b""
+    prefix, length = _SPKI[ED25519]
+    if (
+        not blob.startswith(_SSH_WIRE)
+        or len(blob) != len(_SSH_WIRE) + length
+        or binascii.b2a_base64(blob, newline=False) != text
+    ):
+        raise TrustError("not an ssh-ed25519 key: one blank, base64 of its 51 bytes", code="key-not-openssh")
+    return prefix + blob[len(_SSH_WIRE) :]
 
 
 def public_key_to_pem(spki: bytes) -> bytes:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import base64
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from helpers import DATA, EXAMPLE_KEYS, private_key, signer
+from helpers import DATA, EXAMPLE_KEYS, needs_program, private_key, signer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +31,8 @@ from hearth_records.keys import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hearth_records.keys import Signer
 
 PREFIX = bytes.fromhex("302a300506032b6570032100")
@@ -279,6 +283,67 @@ def test_a_weak_key_in_pem_is_refused() -> None:
     with pytest.raises(TrustError) as caught:
         load_public_key(public_key_to_pem(PREFIX + bytes(32)))
     assert caught.value.code == "key-small-order"
+
+
+# --- public keys in OpenSSH's form -----------------------------------------------------------------------------------
+
+SSH_FORMAT = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+SSH = private_key().public_key().public_bytes(*SSH_FORMAT)
+SSH_BLOB = base64.b64decode(SSH.split()[1])
+
+
+def ssh(blob: bytes) -> bytes:
+    return b"ssh-ed25519 " + base64.b64encode(blob)
+
+
+@pytest.mark.parametrize(
+    "data", [SSH, SSH + b"\n", b"\n " + SSH + b" me@host two words\r\n", SSH + b" \xff\xfe", SSH + b" " + SSH]
+)
+def test_an_openssh_line_is_read(data: bytes) -> None:
+    assert load_public_key(data).spki == signer().public_key
+
+
+def test_a_key_of_ssh_keygen_is_read(tmp_path: Path) -> None:
+    program = needs_program("ssh-keygen")
+    path = tmp_path / "id"
+    subprocess.run([program, "-q", "-t", "ed25519", "-N", "", "-C", "plant 7", "-f", path], check=True)
+    pem = subprocess.run([program, "-e", "-m", "PKCS8", "-f", path], check=False, capture_output=True).stdout
+    key = load_public_key((tmp_path / "id.pub").read_bytes())
+    assert key.algorithm == ED25519
+    if pem:  # not every version writes Ed25519 in that form
+        assert load_public_key(pem).spki == key.spki
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"ssh-ed25519", "key-not-openssh"),
+        (b"ssh-ed25519 ", "key-not-openssh"),
+        (b"ssh-ed25519  " + SSH.split()[1], "key-not-openssh"),
+        (b"ssh-ed25519\t" + SSH.split()[1], "key-unsupported"),
+        (SSH[:-1], "key-not-openssh"),
+        (SSH + b"=", "key-not-openssh"),
+        (SSH + b"\tcomment", "key-not-openssh"),
+        (ssh(SSH_BLOB[:-1]), "key-not-openssh"),
+        (ssh(SSH_BLOB + b"\0"), "key-not-openssh"),
+        (ssh(SSH_BLOB[:-33] + b"\x21" + SSH_BLOB[-32:] + b"\0"), "key-not-openssh"),
+        (ssh(SSH_BLOB.replace(b"ed25519", b"ed25518")), "key-not-openssh"),
+        (ssh(SSH_BLOB[:-32] + bytes(32)), "key-small-order"),
+        (ssh(SSH_BLOB[:-32] + b"\xff" * 32), "key-not-canonical"),
+        (ssh(SSH_BLOB[:-32] + (2).to_bytes(32, "little")), "key-off-curve"),
+        (b"ssh-rsa AAAA", "key-unsupported"),
+        (b"ecdsa-sha2-nistp256 AAAA", "key-unsupported"),
+        (b"sk-ssh-ed25519@openssh.com AAAA", "key-unsupported"),
+        (SSH + b"\n" + SSH, "key-not-pem"),
+        (b"# comment\n" + SSH, "key-not-pem"),
+        (b"no-pty " + SSH, "key-not-pem"),
+        (SSH.upper(), "key-not-pem"),
+    ],
+)
+def test_an_openssh_line_has_one_form(data: bytes, code: str) -> None:
+    with pytest.raises(TrustError) as caught:
+        load_public_key(data)
+    assert caught.value.code == code
 
 
 # --- private keys ----------------------------------------------------------------------------------------------------
