@@ -139,11 +139,16 @@ class TrustPolicy:
         self._check_requirements()
 
     @classmethod
-    def decode(cls, data: bytes, *, allow_example_keys: bool = False) -> TrustPolicy:
+    def decode(cls, data: bytes, *, allow_example_keys: bool = False, min_version: int = 1) -> TrustPolicy:
         """Read a policy file's bytes.
 
+        Args:
+            data: the whole file.
+            allow_example_keys: admit the published example keys, which prove nothing.
+            min_version: the least `version` that is accepted, so that nobody puts an old policy back in its place.
+
         Raises:
-            TrustError: it is not a policy, or one of its keys is refused.
+            TrustError: it is not a policy, an older one than `min_version`, or one of its keys is refused.
 
         """
         try:
@@ -152,6 +157,15 @@ class TrustPolicy:
             raise TrustError(
                 error.reason, code=error.code, hint=error.hint, pointer=error.pointer, actual=error.actual
             ) from None
+        if document.version < min_version:
+            raise TrustError(
+                "the policy is older than the one that is asked for",
+                code="policy-version",
+                pointer="/version",
+                expected=min_version,
+                actual=document.version,
+                hint="get the present policy; an old one may know nothing of a key's revocation",
+            )
         return cls(document, allow_example_keys=allow_example_keys)
 
     @classmethod

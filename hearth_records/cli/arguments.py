@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
-from hearth_records.cli.common import USAGE, CommandError
+from hearth_records.cli.common import USAGE, CommandError, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Parser", "add_trust_options"]
+__all__ = ["Parser", "add_min_version", "add_trust_options"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +46,19 @@ def _joined(words: Iterator[str], taking: set[str]) -> Iterator[str]:
             yield word
 
 
+def add_min_version(parser: argparse.ArgumentParser) -> None:
+    """Add the option that refuses an older policy."""
+    parser.add_argument(
+        "--min-policy-version", metavar="N", type=_version, help="refuse a trust policy whose version is lower"
+    )
+
+
+def _version(text: str) -> int:
+    if (version := parse_version(text)) is None:
+        raise argparse.ArgumentTypeError("not a version, an integer from 1 on")
+    return version
+
+
 def add_trust_options(parser: argparse.ArgumentParser, without: str, help_without: str) -> None:
     """Add the ways to say whose signature is accepted; `without` is the option to go without."""
     group = parser.add_argument_group("whose signature is accepted (one of these is needed)")
@@ -54,6 +67,7 @@ def add_trust_options(parser: argparse.ArgumentParser, without: str, help_withou
         "--key", metavar="PUBLIC.pem", action="append", help="a public key that may seal; may be repeated"
     )
     group.add_argument(without, action="store_true", dest="without_trust", help=help_without)
+    add_min_version(parser)
     parser.add_argument(
         "--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing"
     )

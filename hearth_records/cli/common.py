@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TextIO, TypeVar
 from hearth_records import files, keys
 from hearth_records.errors import HearthRecordsError, TrustError, escape
 from hearth_records.model import format_timestamp, system_clock
-from hearth_records.profile import DEFAULT_LIMITS
+from hearth_records.profile import DEFAULT_LIMITS, MAX_INTEGER
 from hearth_records.trust import TrustPolicy
 from hearth_records.verify import unreadable, verify_record
 
@@ -129,6 +129,7 @@ class TrustOptions(Protocol):
     """What the options say about trust: a policy file, public keys, or going without."""
 
     trust: str | None
+    min_policy_version: int | None
     key: list[str] | None
     without_trust: bool
     allow_example_keys: bool
@@ -149,8 +150,13 @@ def read_policy(options: TrustOptions, without: str) -> TrustPolicy | None:
         )
     if options.trust:
         return read_file(
-            options.trust, lambda data: TrustPolicy.decode(data, allow_example_keys=options.allow_example_keys)
+            options.trust,
+            lambda data: TrustPolicy.decode(
+                data, allow_example_keys=options.allow_example_keys, min_version=options.min_policy_version or 1
+            ),
         )
+    if options.min_policy_version is not None:
+        raise CommandError("--min-policy-version is about the policy of --trust FILE", exit_code=USAGE)
     if options.key:
         found = [(path, read_file(path, keys.load_public_key)) for path in options.key]
         try:
@@ -158,6 +164,12 @@ def read_policy(options: TrustOptions, without: str) -> TrustPolicy | None:
         except TrustError as error:
             raise CommandError(f"--key: {error}", exit_code=UNREADABLE, hint=error.hint) from None
     return None
+
+
+def parse_version(text: str) -> int | None:
+    """Return the policy version, from 1 to 2^53 - 1, that a command line says; None when it is none."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_INTEGER)) else 0
+    return number if 1 <= number <= MAX_INTEGER else None
 
 
 _Read = TypeVar("_Read")

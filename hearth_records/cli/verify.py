@@ -9,6 +9,7 @@ from hearth_records.cli.common import (
     USAGE,
     CommandError,
     Palette,
+    parse_version,
     present_time,
     read_input,
     read_policy,
@@ -45,6 +46,8 @@ Verify execution records offline.
   --trust FILE          accept whom this trust policy names (hearth-trust/1)
   --key PUBLIC.pem      accept this public key; may be repeated
   --no-trust            check only what needs no key; ends with 4, never 0
+  --min-policy-version N
+                        refuse a trust policy whose version is lower
   --format text|json    how to report (default: text)
   --allow-reformatted   rewrite a re-formatted file to its frame first, and say so
   --allow-example-keys  accept the published example keys, which prove nothing
@@ -61,6 +64,7 @@ class Options:
         self.files: list[str] = []
         self.trust: str | None = None
         self.key: list[str] | None = None
+        self.min_policy_version: int | None = None
         self.without_trust = False
         self.format = "text"
         self.allow_reformatted = False
@@ -88,7 +92,7 @@ class Options:
         if not has_value and name in _FLAGS:
             setattr(self, _FLAGS[name], True)
             return True
-        if name not in ("--trust", "--key", "--format"):
+        if name not in ("--trust", "--key", "--format", "--min-policy-version"):
             return False
         found = value if has_value else next(words, None)
         if found is None:
@@ -97,6 +101,8 @@ class Options:
             self.key = [*(self.key or ()), found]
         elif name == "--trust" and self.trust is None:
             self.trust = found
+        elif name == "--min-policy-version" and self.min_policy_version is None and parse_version(found):
+            self.min_policy_version = parse_version(found)
         elif name == "--format" and found in ("text", "json"):
             self.format = found
         else:
