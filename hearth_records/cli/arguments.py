@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hearth_records.cli.common import USAGE, CommandError, parse_version
 
@@ -28,6 +28,14 @@ class Parser(argparse.ArgumentParser):
         """
         taking = {name for action in self._actions if action.nargs is None for name in action.option_strings}
         return super().parse_args(list(_joined(iter(arguments), taking)))
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:  # noqa: ANN401 - whatever `type` gives
+        """Return an option's value; up to Python 3.12 `argparse` takes none where the value is `--`."""
+        if action.option_strings and action.nargs is None:
+            value = self._get_value(action, *arg_strings)
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Raise `CommandError` for a wrong command line."""
