@@ -81,10 +81,10 @@ def check_name(path: str | os.PathLike[str]) -> str:
     return name
 
 
-def is_published(journal: str) -> bool:
-    """Whether a journal that is there has its record name as well: the file is one, under two names."""
+def is_published(descriptor: int, journal: str) -> bool:
+    """Whether the open file of a journal has its record name: it is one file, for a moment under two names."""
     record = record_path(journal)
-    return os.path.lexists(record) and os.path.samestat(os.lstat(journal), os.lstat(record))
+    return os.path.lexists(record) and os.path.samestat(os.fstat(descriptor), os.lstat(record))
 
 
 def _execution_id(path: str) -> str:
@@ -141,20 +141,17 @@ class Journal:
             )
         with translated(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        journal = cls(path, descriptor, 0, sync)
         try:
             with translated(path):
                 _lock(descriptor, path)
-            journal = cls(path, descriptor, 0, sync)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        try:
             journal._write(OPENING)
             journal._sync(os.fsync)
             journal._sync_directory()
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108 - nothing was acknowledged, so nothing is lost
+        except BaseException as error:
+            if getattr(error, "code", None) != "locked":  # somebody was quicker to open it: then it is theirs
+                with contextlib.suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108 - nothing was acknowledged, so nothing is lost
             journal.close()
             raise
         return journal
@@ -175,7 +172,8 @@ class Journal:
             with translated(name):
                 files.check_regular(descriptor, name)
                 _lock(descriptor, name)
-            return cls(name, descriptor, os.fstat(descriptor).st_size, sync)
+                size = os.fstat(descriptor).st_size
+            return cls(name, descriptor, size, sync)
         except BaseException:
             os.close(descriptor)
             raise
@@ -217,7 +215,7 @@ class Journal:
             try:
                 os.link(self._place, target)
             except FileExistsError:
-                if not is_published(self._place):
+                if not is_published(self._descriptor, self._place):
                     raise
         self._sync_directory()
         with self._poisoning():
@@ -290,7 +288,7 @@ class Journal:
     def source(self, more: bytes = b"") -> LineSource:
         """Return a reader of what it holds, and `more` behind it. Raises `JournalError`."""
         self._check()
-        return source_of(self._descriptor, self._size, more)
+        return source_of(self.path, self._descriptor, self._size, more)
 
     def read(self) -> list[bytes]:
         """Return the canonical bytes of its events, also once it is published.
@@ -383,7 +381,8 @@ def check_execution(path: str, found: Scan) -> None:
 class _Reader(io.RawIOBase):
     """Reads a descriptor from its beginning without moving it, and then some bytes more."""
 
-    def __init__(self, descriptor: int, size: int, more: bytes) -> None:
+    def __init__(self, path: str, descriptor: int, size: int, more: bytes) -> None:
+        self._path = path
         self._descriptor = descriptor
         self._size = size
         self._more = more
@@ -394,7 +393,8 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer
         if self._place < self._size:
-            data = os.pread(self._descriptor, min(len(buffer), self._size - self._place), self._place)
+            with translated(self._path):
+                data = os.pread(self._descriptor, min(len(buffer), self._size - self._place), self._place)
         else:
             start = self._place - self._size
             data = self._more[start : start + len(buffer)]
@@ -403,9 +403,9 @@ class _Reader(io.RawIOBase):
         return len(data)
 
 
-def source_of(descriptor: int, size: int, more: bytes) -> LineSource:
-    """Return a reader of the first `size` bytes of an open file, and of `more` behind them."""
-    return io.BufferedReader(_Reader(descriptor, size, more), _BUFFER)
+def source_of(path: str, descriptor: int, size: int, more: bytes) -> LineSource:
+    """Return a reader of the first `size` bytes of an open file, and of `more` behind them. Raises `JournalError`."""
+    return io.BufferedReader(_Reader(path, descriptor, size, more), _BUFFER)
 
 
 @contextlib.contextmanager

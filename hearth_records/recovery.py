@@ -18,7 +18,7 @@ from msgspec import Struct
 from hearth_records import files
 from hearth_records.canonical import OPENING
 from hearth_records.chain import ChainState
-from hearth_records.errors import FormatError, HearthRecordsError, JournalError, quote
+from hearth_records.errors import ChainError, FormatError, HearthRecordsError, JournalError, LifecycleError, quote
 from hearth_records.journal import (
     SUFFIX,
     Journal,
@@ -92,8 +92,8 @@ def inspect(path: str | os.PathLike[str]) -> Findings:
     """Say what is left of a journal, and change nothing; somebody may write it meanwhile.
 
     Raises:
-        JournalError: the name is not that of a journal.
-        OSError: there is none, or it cannot be read.
+        JournalError: the name is not that of a journal, or it cannot be read.
+        OSError: there is none, or it cannot be opened.
 
     """
     name = check_name(path)
@@ -109,13 +109,15 @@ def inspect(path: str | os.PathLike[str]) -> Findings:
         size = os.fstat(descriptor).st_size
         state: State = "recording" if is_locked(descriptor) else "open"
         try:
-            found, rest = _scan_to_end(name, lambda more: source_of(descriptor, size, more))
+            found, rest = _scan_to_end(name, lambda more: source_of(name, descriptor, size, more))
             if found.closing_line:
-                _check_seal(source_of(descriptor, size, rest), ())
+                _check_seal(source_of(name, descriptor, size, rest), ())
         except HearthRecordsError as error:
+            if error.code == "io":
+                raise
             return _findings(name, state, None, error)
-    if state == "open" and found.closing_line:
-        state = "published" if is_published(name) else "closed"
+        if state == "open" and found.closing_line:
+            state = "published" if is_published(descriptor, name) else "closed"
     return _findings(name, state, found, None)
 
 
@@ -145,9 +147,13 @@ def recover(
     """
     name = check_name(path)
     record = record_path(name)
-    if not os.path.lexists(name) and os.path.lexists(record):
-        return record
-    with Journal.open(name) as journal:
+    try:
+        opened = Journal.open(name)
+    except JournalError as error:
+        if isinstance(error.__cause__, FileNotFoundError) and os.path.lexists(record):
+            return record
+        raise
+    with opened as journal:
         found, rest = _scan_to_end(name, journal.source)
         if found.closing_line:
             _check_seal(journal.source(rest), (signer, *more))
@@ -205,7 +211,7 @@ def _scan_to_end(name: str, source: Callable[[bytes], LineSource]) -> tuple[Scan
 
 def _scan_with_line_break(source: Callable[[bytes], LineSource], error: FormatError) -> Scan:
     """Return what a journal holds whose closing line lacks nothing but its line break; else raise `error`."""
-    with contextlib.suppress(HearthRecordsError):
+    with contextlib.suppress(FormatError, ChainError, LifecycleError):
         found = scan(source(b"\n"))
         if found.closing_line:
             return found
@@ -228,8 +234,9 @@ def _check_seal(source: LineSource, signers: Sequence[Signer]) -> None:
 def _torn_parts(name: str) -> list[bytes]:
     """Return the torn tails that were set aside so far, oldest first."""
     parts: list[bytes] = []
-    while os.path.lexists(path := _torn_path(name, len(parts))):
-        parts.append(files.read_regular(path, DEFAULT_LIMITS.file))
+    with contextlib.suppress(FileNotFoundError):
+        while True:
+            parts.append(files.read_regular(_torn_path(name, len(parts)), DEFAULT_LIMITS.file))
     return parts
 
 

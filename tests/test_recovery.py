@@ -90,7 +90,7 @@ def with_event(number: int, old: bytes, new: bytes) -> bytes:
     return OPENING + b"\n,".join(lines) + b"\n"
 
 
-# --- looking ---------------------------------------------------------------------------------------------------------
+# --- looking ------------------------------------------------------------------------------------------------------
 
 
 class Left(NamedTuple):
@@ -203,7 +203,7 @@ def test_damage_before_the_end_is_named_and_refused(tmp_path: Path, name: str) -
     assert state_of(tmp_path) == before
 
 
-# --- closing ---------------------------------------------------------------------------------------------------------
+# --- closing ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", LEFT)
@@ -324,7 +324,7 @@ def test_a_bit_flipped_in_any_line_is_refused_and_named_or_lies_in_the_last_line
     assert (undetected > 0) is not closed
 
 
-# --- once, however often ---------------------------------------------------------------------------------------------
+# --- once, however often ------------------------------------------------------------------------------------------
 
 
 def test_recovering_again_changes_nothing(tmp_path: Path) -> None:
@@ -442,7 +442,7 @@ def record_lines(name: str) -> list[bytes]:
     return [encode_event(event) for event in observer.get_execution_record("LIVE").events]
 
 
-# --- what can go wrong meanwhile -------------------------------------------------------------------------------------
+# --- what can go wrong meanwhile ----------------------------------------------------------------------------------
 
 
 def test_nothing_is_there_to_recover(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from hearth_records.journal import Sync
 
-NOTES_SIZE = 1024 * 1024
+NOTES_SIZE = 16 * 1024
 PATIENCE = 60
 """Seconds after which a child that nobody lets go on ends itself."""
 
@@ -194,7 +194,7 @@ def live(job: dict[str, Any]) -> NoReturn:
         os.fsync = os.fdatasync = _forget
     gate = os.open(job["gate"], os.O_RDONLY)
     os.write(1, b"%d\n" % os.getpid())
-    os.read(gate, 1)
+    os.readv(gate, [bytearray(1)])  # not `read`, which recovery calls as well
     child.run()
     os._exit(0)
 
