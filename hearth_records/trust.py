@@ -176,21 +176,7 @@ class TrustPolicy:
             TrustError: there is none, one stands twice, or one is a published example key.
 
         """
-        import binascii  # noqa: PLC0415 - a C module
-
-        entries = tuple(
-            TrustedKey(
-                keyid=key.keyid,
-                name=name,
-                algorithm=key.algorithm,
-                public_key=binascii.b2a_base64(key.spki, newline=False).decode(),
-                roles=("seal",),
-                not_before=None,
-                not_after=None,
-                revoked=None,
-            )
-            for name, key in keys
-        )
+        entries = tuple(trusted_key(key, name) for name, key in keys)
         if not entries:
             raise TrustError("no key was given", code="no-key")
         document = PolicyDocument(
@@ -335,6 +321,29 @@ class TrustPolicy:
                 f"{who} was revoked as {entry.revoked.reason} at {entry.revoked.at}", code="revoked", actual=sealed_at
             )
         return None
+
+
+def trusted_key(
+    key: PublicKey,
+    name: str,
+    *,
+    roles: tuple[RoleName, ...] = ("seal",),
+    not_before: str | None = None,
+    not_after: str | None = None,
+) -> TrustedKey:
+    """Return a policy's entry for a key."""
+    import binascii  # noqa: PLC0415 - a C module
+
+    return TrustedKey(
+        keyid=key.keyid,
+        name=name,
+        algorithm=key.algorithm,
+        public_key=binascii.b2a_base64(key.spki, newline=False).decode(),
+        roles=roles,
+        not_before=not_before,
+        not_after=not_after,
+        revoked=None,
+    )
 
 
 def encode_policy(document: PolicyDocument) -> bytes:

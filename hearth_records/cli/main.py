@@ -20,6 +20,7 @@ COMMANDS = {
     "scaffold": "regenerate rollback guidance from a record (regenerate-scaffold)",
     "schema": "the JSON Schemas",
     "show": "show a record as an operator reads it",
+    "trust": "trust policies: init, set, add, revoke, retire, show, check",
     "validate": "validate a record against the JSON Schema (validate-record)",
     "verify": "verify a record offline (verify-record)",
 }
