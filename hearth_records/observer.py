@@ -573,10 +573,10 @@ class ExecutionObserver:
         )
 
     def _text(self, name: str, value: object, *, empty: str = "") -> str:
-        text = recordable.to_text(value, empty=empty)
-        if self._redact is None or self._redact is mask_secrets:  # no text of an event has a secret's name
-            return text
-        return recordable.to_text(recordable.redacted(name, text, self._redact), empty=empty)
+        if self._redact is not None and self._redact is not mask_secrets:  # no text of an event has a secret's name
+            text = value if type(value) is str else recordable.to_text(value)
+            value = recordable.redacted(name, text, self._redact)  # before it is cut, and hashed for that
+        return recordable.to_text(value, empty=empty)
 
     def _step_members(self, step_index: int, step_name: str, phase: StepPhase | str) -> dict[str, Any]:
         return {

@@ -1,9 +1,9 @@
 """Secrets are dropped before anything is hashed or written.
 
 A redaction is a function of a name and a value that returns what to record instead. It is asked for every member of
-`details`, at any depth, and for the texts of the calls by their names: `reason`, `change_ref`, `step_name`,
-`error_message`, `description`, `context`, `completion_reason`. What it fails on is masked. Who acts, who agreed and the
-plan are recorded as they are. The default masks members by their names:
+`details`, at any depth (a list is one value, whose items have no name), and for the texts of the calls by their names:
+`reason`, `change_ref`, `step_name`, `error_message`, `description`, `context`, `completion_reason`. What it fails on is
+masked. Who acts, who agreed and the plan are recorded as they are. The default masks members by their names:
 
     {"user": "ada", "dbPassword": "hunter2", "X-Auth-Token": "…"}
     {"user": "ada", "dbPassword": "[masked]", "X-Auth-Token": "[masked]"}
