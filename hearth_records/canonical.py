@@ -15,7 +15,7 @@ import enum
 import io
 import itertools
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -48,8 +48,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPENING",
+    "VERSIONS",
     "LineKind",
     "LineSource",
+    "Version",
     "decode_closing",
     "decode_document",
     "decode_event",
@@ -60,11 +62,14 @@ __all__ = [
     "encode_event",
     "encode_file",
     "encode_statement",
+    "open_lines",
     "read_lines",
     "reframe",
 ]
 
 OPENING: Final = b'{"format":"hearth-record/1","events":[\n'
+_LONGEST_OPENING: Final = 1024
+"""Bytes of a first line that are looked at for its version."""
 MAX_STATEMENT: Final = 4096
 """Bytes of the statement, so that a KMS or an HSM can sign it (FORMAT §5)."""
 
@@ -76,11 +81,38 @@ _AROUND: Final = len(",\n") + 1
 _BATCH: Final = 64 * 1024
 """Bytes of events that are decoded in one go."""
 _STREAM_CHUNK: Final = 1024 * 1024
-_event_decoder: Final[msgspec.json.Decoder[AnyEvent]] = msgspec.json.Decoder(AnyEvent)
-_decode_any_closing: Callable[[bytes], Closing] = msgspec.json.Decoder(Closing).decode
 _encode = profile.encode
 
 _T = TypeVar("_T")
+
+
+# --- versions --------------------------------------------------------------------------------------------------------
+
+
+class Version:
+    """One version of the format: its name, the opening line of its files, and the structs that its lines hold.
+
+    A later version is a module with its own structs and an entry in `VERSIONS`. An event that changed is a struct
+    that derives from the one of `model` that it stands for, so that lifecycle, seal and views take it as it is.
+    """
+
+    __slots__ = ("closing_members", "decode_closing", "decode_event", "decode_lines", "name", "opening")
+
+    def __init__(self, name: str, events: Any, closing: type[Closing]) -> None:  # noqa: ANN401 - a union of structs
+        decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(events)
+        self.name = name
+        self.opening = b'{"format":"%b","events":[\n' % name.encode()
+        self.decode_event: Callable[[bytes], AnyEvent] = decoder.decode
+        self.decode_lines: Callable[[bytes], list[AnyEvent]] = decoder.decode_lines
+        self.decode_closing: Callable[[bytes], Closing] = msgspec.json.Decoder(closing).decode
+        self.closing_members = frozenset(closing.__struct_encode_fields__)
+
+
+_WRITTEN: Final = Version(FORMAT, AnyEvent, Closing)
+"""The version that this release writes."""
+
+VERSIONS: Final[dict[str, Version]] = {FORMAT: _WRITTEN}
+"""Every version that this release reads, by its name."""
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -91,7 +123,9 @@ def encode_event(event: Event) -> bytes:
     return profile.encode(event)
 
 
-def decode_event(data: bytes, position: int = 0, limits: Limits = DEFAULT_LIMITS) -> AnyEvent:
+def decode_event(
+    data: bytes, position: int = 0, limits: Limits = DEFAULT_LIMITS, version: Version = _WRITTEN
+) -> AnyEvent:
     """Return the event whose canonical bytes are `data`; `position` is its place in the record, from 0.
 
     Raises:
@@ -101,9 +135,9 @@ def decode_event(data: bytes, position: int = 0, limits: Limits = DEFAULT_LIMITS
     if len(data) > (limits.first_event if position == 0 else limits.event):
         _too_large(position, limits)
     try:
-        return _decode_lines([data]).events[0]
+        return _decode_lines([data], version).events[0]
     except _DOUBT:
-        _explain(data, _event_decoder.decode, f"/events/{position}", position)
+        _explain(data, version.decode_event, f"/events/{position}", position)
 
 
 class DecodedEvents(NamedTuple):
@@ -113,27 +147,30 @@ class DecodedEvents(NamedTuple):
     hold_digests: bool
 
 
-def decode_events(lines: list[bytes], position: int = 0, limits: Limits = DEFAULT_LIMITS) -> DecodedEvents:
+def decode_events(
+    lines: list[bytes], position: int = 0, limits: Limits = DEFAULT_LIMITS, version: Version = _WRITTEN
+) -> DecodedEvents:
     """Return the events of several lines, as `decode_event` does one by one, but faster, with the same errors."""
     others = lines if position else lines[1:]
     if max(map(len, others), default=0) <= limits.event and (position or len(lines[0]) <= limits.first_event):
         try:
-            return _decode_lines(lines)
+            return _decode_lines(lines, version)
         except _DOUBT:
             pass  # which line it is, and why, is found out below
-    return DecodedEvents([decode_event(line, position + i, limits) for i, line in enumerate(lines)], hold_digests=True)
+    events = [decode_event(line, position + i, limits, version) for i, line in enumerate(lines)]
+    return DecodedEvents(events, hold_digests=True)
 
 
 _DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)
 
 
-def _decode_lines(lines: list[bytes]) -> DecodedEvents:
+def _decode_lines(lines: list[bytes], version: Version = _WRITTEN) -> DecodedEvents:
     """Return the events in `lines` when all is well; raises one of `_DOUBT` when a closer look is needed.
 
     Canonical bytes hold no line break, so that equal bytes, as many as there are lines, mean equal lines.
     """
     joined = b"\n".join(lines) + b"\n"
-    events = _event_decoder.decode_lines(joined)
+    events = version.decode_lines(joined)
     if len(events) != len(lines) or profile.encode_lines(events) != joined:
         raise ValueError
     if not are_timestamps([event.timestamp for event in events]):
@@ -293,7 +330,7 @@ def encode_closing(closing: Closing) -> bytes:
     return b"]," + profile.encode(closing)[1:] + b"\n"
 
 
-def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS) -> Closing:
+def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS, version: Version = _WRITTEN) -> Closing:
     """Return what a closing line, without its line break, says.
 
     Raises:
@@ -306,7 +343,7 @@ def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS) -> Closing:
         raise FormatError('the closing line begins with "],"', code="frame")
     data = b"{" + line[2:]
     try:
-        closing = _decode_any_closing(data)
+        closing = version.decode_closing(data)
         if _encode(closing) == data:
             if len(data) > MAX_STATEMENT:
                 encode_statement(closing.seal.statement)
@@ -314,9 +351,9 @@ def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS) -> Closing:
     except (ValueError, RecursionError, msgspec.MsgspecError):
         pass  # which rule it breaks is found out below
     value = profile.decode(data, depth=-1)
-    if value.keys() != set(Closing.__struct_encode_fields__):
+    if value.keys() != version.closing_members:
         raise FormatError("the closing line has the members disclosures and seal", code="frame")
-    _explain(data, _decode_any_closing, "", None, depth=-1)
+    _explain(data, version.decode_closing, "", None, depth=-1)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -337,20 +374,35 @@ class LineSource(Protocol):
         """Return the next line with its line break, at most `size` bytes of it, nothing at the end."""
 
 
-def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[LineKind, list[bytes]]]:
-    """Yield the lines of a file after its opening line, without comma and line break, in constant memory.
+Lines = tuple[LineKind, list[bytes]]
+
+
+def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[Lines]:
+    """Return the lines of a file of the version that this release writes, else as `open_lines`."""
+    version, lines = open_lines(stream, limits)
+    if version is not _WRITTEN:
+        unsupported_version(version.name)
+    return lines
+
+
+def open_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> tuple[Version, Iterator[Lines]]:
+    """Return a file's version, and its lines after the opening line, without comma and line break, in constant memory.
 
     Events come in batches, the closing line or a torn tail alone. Covers the frame of FORMAT §6 and §7.
 
     Raises:
-        FormatError: `check` is "canonical"; "shape" for a version that is not supported.
+        FormatError: `check` is "canonical"; "shape" for a version that is not supported. Also while iterating.
 
     """
-    if isinstance(stream, io.BytesIO) and (lines := _split(stream.getvalue(), limits)):
-        yield LineKind.EVENTS, lines[:-1]
-        yield LineKind.CLOSING, lines[-1:]
-        return
-    _check_opening(stream)
+    if isinstance(stream, io.BytesIO):
+        data = stream.getvalue()
+        for version in VERSIONS.values():
+            if lines := _split(data, version.opening, limits):
+                return version, iter([(LineKind.EVENTS, lines[:-1]), (LineKind.CLOSING, lines[-1:])])
+    return _read_opening(stream), _read_rest(stream, limits)
+
+
+def _read_rest(stream: LineSource, limits: Limits) -> Iterator[Lines]:
     readline, longest = stream.readline, limits.first_event + _AROUND
     position = size = 0
     batch: list[bytes] = []
@@ -384,12 +436,12 @@ def read_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> Iterator[
         yield LineKind.TORN, [line]
 
 
-def _split(data: bytes, limits: Limits) -> list[bytes] | None:
+def _split(data: bytes, opening: bytes, limits: Limits) -> list[bytes] | None:
     """Return the events and the closing line of a small file that keeps to the frame, cut in one go, or None."""
     smallest = min(_BATCH, limits.first_event, limits.event, limits.closing)
-    if len(data) > smallest or not data.startswith(OPENING) or not data.endswith(b"}\n"):
+    if len(data) > smallest or not data.startswith(opening) or not data.endswith(b"}\n"):
         return None
-    body, _mark, closing = data[len(OPENING) : -1].rpartition(b"\n")
+    body, _mark, closing = data[len(opening) : -1].rpartition(b"\n")
     if not closing.startswith(b"],") or body[:1] in (b"", b",", b"]"):
         return None
     lines = body.split(b"\n,")
@@ -429,21 +481,22 @@ _VERSION: Final = "hearth-record/(?:0|[1-9][0-9]*)"
 _version = re.compile(rb'\{"format":"(%b)"' % _VERSION.encode())
 
 
-def _check_opening(stream: LineSource) -> None:
-    line = stream.readline(len(OPENING))
-    if line == OPENING:
-        return
+def _read_opening(stream: LineSource) -> Version:
+    line = stream.readline(_LONGEST_OPENING)
+    for version in VERSIONS.values():
+        if line == version.opening:
+            return version
     if not line:
         raise FormatError("the file is empty", code="empty")
-    check_version(line + stream.readline(len(OPENING)))
-    if OPENING.startswith(line):
+    check_version(line)
+    if any(version.opening.startswith(line) for version in VERSIONS.values()):
         raise FormatError("the file was cut inside its opening line", code="frame")
     raise FormatError(f"the file does not begin with the opening line of {FORMAT}", code="frame")
 
 
 def check_version(data: bytes) -> None:
     """Raise `FormatError` when `data` begins as a record of a version that is not supported (FORMAT §8, `shape`)."""
-    if (found := _version.match(data)) is not None and found[1].decode() != FORMAT:
+    if (found := _version.match(data)) is not None and found[1].decode() not in VERSIONS:
         unsupported_version(found[1].decode())
 
 
@@ -465,9 +518,6 @@ def encode_file(events: Sequence[bytes], closing: Closing) -> bytes:
     return b"".join((OPENING, b"\n,".join(events), b"\n", encode_closing(closing)))
 
 
-_CLOSINGS: Final[tuple[set[str], ...]] = (set(), set(Closing.__struct_encode_fields__))
-
-
 def reframe(data: bytes) -> bytes:
     """Return a re-formatted record in its frame (FORMAT §6).
 
@@ -478,19 +528,21 @@ def reframe(data: bytes) -> bytes:
     value = profile.decode_lenient(data, what="record", check="canonical", depth=-2)
     if not isinstance(value, dict):
         raise FormatError("a record is a JSON object", code="frame")
-    version = value.get("format")
-    if isinstance(version, str) and version != FORMAT and re.fullmatch(_VERSION, version):
-        unsupported_version(version)
+    name = value.get("format")
+    version = VERSIONS.get(name) if isinstance(name, str) else None
+    if version is None and isinstance(name, str) and re.fullmatch(_VERSION, name):
+        unsupported_version(name)
     events = value.get("events")
-    closing = {name: value[name] for name in value.keys() - {"format", "events"}}
-    if version != FORMAT or not isinstance(events, list) or not events or closing.keys() not in _CLOSINGS:
+    closing = {member: value[member] for member in value.keys() - {"format", "events"}}
+    good_closing = version is not None and closing.keys() in (set(), version.closing_members)
+    if version is None or not isinstance(events, list) or not events or not good_closing:
         raise FormatError(
             f"not a record of {FORMAT}: it has format and events and, when it is sealed, disclosures and seal",
             code="frame",
         )
     lines = b"\n,".join(profile.encode(event) for event in events)
     end = b"]," + profile.encode(closing)[1:] + b"\n" if closing else b""
-    return b"".join((OPENING, lines, b"\n", end))
+    return b"".join((version.opening, lines, b"\n", end))
 
 
 def decode_record(data: bytes, limits: Limits = DEFAULT_LIMITS) -> ExecutionRecord:
@@ -501,9 +553,10 @@ def decode_record(data: bytes, limits: Limits = DEFAULT_LIMITS) -> ExecutionReco
 
     """
     events: list[AnyEvent] = []
-    for kind, lines in read_lines(io.BytesIO(data), limits):
+    version, rest = open_lines(io.BytesIO(data), limits)
+    for kind, lines in rest:
         if kind is LineKind.EVENTS:
-            events += decode_events(lines, len(events), limits).events
+            events += decode_events(lines, len(events), limits, version).events
     if not events or not isinstance(events[0], ExecutionStarted):
         raise FormatError("a record begins with execution_started", check="shape", code="no-start", seq=0)
     return ExecutionRecord(tuple(events))

@@ -147,7 +147,7 @@ class LifecycleState:
                 self._check_effect(event)
         elif type(event) is SecurityObserved:
             self._see(event.security_snapshot)
-        elif type(event) is ExecutionFinished:
+        elif isinstance(event, ExecutionFinished):  # of any version of the format
             self._finish(event)
         else:
             self._fail("started-twice", "execution_started stands once")
@@ -176,7 +176,7 @@ class LifecycleState:
     def _take_first(self, event: Event) -> None:
         if self.finished is not None:
             self._fail("finished", "nothing follows execution_finished")
-        if type(event) is not ExecutionStarted:
+        if not isinstance(event, ExecutionStarted):
             self._fail("not-started", "the first event is execution_started")
         self.start = event
         self._planned = frozenset(step.step_index for step in event.plan.steps)

@@ -309,25 +309,26 @@ class _Run:
     def _read(self, source: canonical.LineSource) -> None:
         """Take every line. Raises `FormatError` at the first not canonical one; keeps the first of the wrong shape."""
         position = 0
-        for kind, lines in canonical.read_lines(source, self.limits):
+        version, rest = canonical.open_lines(source, self.limits)
+        for kind, lines in rest:
             if kind is canonical.LineKind.EVENTS:
                 try:
-                    self._take(canonical.decode_events(lines, position, self.limits), lines)
+                    self._take(canonical.decode_events(lines, position, self.limits, version), lines)
                 except FormatError:
-                    self._read_one_by_one(lines, position)
+                    self._read_one_by_one(lines, position, version)
                 position += len(lines)
             elif kind is canonical.LineKind.CLOSING:
                 try:
-                    self.closing = canonical.decode_closing(lines[0], self.limits)
+                    self.closing = canonical.decode_closing(lines[0], self.limits, version)
                 except FormatError as error:
                     self._keep_shape(error)
             else:
                 self.warn("torn-tail", f"the last line was cut: {len(lines[0])} bytes are ignored")
 
-    def _read_one_by_one(self, lines: list[bytes], position: int) -> None:
+    def _read_one_by_one(self, lines: list[bytes], position: int, version: canonical.Version) -> None:
         for index, line in enumerate(lines):
             try:
-                event = canonical.decode_event(line, position + index, self.limits)
+                event = canonical.decode_event(line, position + index, self.limits, version)
             except FormatError as error:
                 self._keep_shape(error)
             else:

@@ -587,7 +587,8 @@ def slow(data: bytes) -> bool:
     """Whether the explaining path finds nothing wrong."""
     try:
         value = profile.decode(data)
-        canonical._check_shape(data, value, canonical._event_decoder.decode)  # noqa: SLF001 - the two paths are compared
+        door = canonical.VERSIONS["hearth-record/1"].decode_event
+        canonical._check_shape(data, value, door)  # noqa: SLF001 - the two paths are compared
     except FormatError:
         return False
     return True
@@ -671,8 +672,8 @@ def test_what_is_refused_without_a_reason_is_refused_all_the_same(sealed: Sealed
     explain = canonical._explain  # noqa: SLF001 - the guard behind the two paths, should they ever disagree
     closing = b"{" + closing_line(sealed)[2:].removesuffix(b"\n")
     for data, door, base in (
-        (GOLDEN_LINES[1], canonical._event_decoder.decode, "/events/1"),  # noqa: SLF001 - as above
-        (closing, canonical._decode_any_closing, ""),  # noqa: SLF001 - as above
+        (GOLDEN_LINES[1], canonical.VERSIONS["hearth-record/1"].decode_event, "/events/1"),
+        (closing, canonical.VERSIONS["hearth-record/1"].decode_closing, ""),
     ):
         with pytest.raises(FormatError) as caught:
             explain(data, door, base, None)
