@@ -2,6 +2,7 @@
 
     {"notes": PATH, "gate": PATH, "directory": PATH, "operations": [[NAME, ARGUMENT…]…], …}     one job a line
     PID                                                                     answered by the child, at its gate
+    stopped                                                                 as often as it stops itself
     STATUS                                                                  that of wait, when it has ended
 
 The child waits at its gate, a FIFO, for one byte, so that strace can be put on it before. What it has to say goes into
@@ -205,7 +206,9 @@ def main() -> None:
     for line in sys.stdin:
         if (pid := os.fork()) == 0:
             live(json.loads(line))
-        print(os.waitpid(pid, 0)[1], flush=True)  # noqa: T201 - the answer
+        while os.WIFSTOPPED(status := os.waitpid(pid, os.WUNTRACED)[1]):
+            print("stopped", flush=True)  # noqa: T201 - the answer
+        print(status, flush=True)  # noqa: T201 - the answer
 
 
 if __name__ == "__main__":
