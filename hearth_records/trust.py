@@ -120,13 +120,18 @@ class SignatureFinding(Struct, frozen=True, kw_only=True):
 
 
 class TrustPolicy:
-    """A policy that was read and found good: its document, and its keys by key id."""
+    """A policy that was read and found good: its document, and its keys by key id.
 
-    __slots__ = ("document", "keys")
+    `counted_as` names for a key that a rotation admitted the one that it comes from (`rotation.admit`): a requirement
+    counts them once.
+    """
+
+    __slots__ = ("counted_as", "document", "keys")
 
     def __init__(self, document: PolicyDocument, *, allow_example_keys: bool = False) -> None:
         self.document = document
         self.keys: dict[str, tuple[TrustedKey, PublicKey]] = {}
+        self.counted_as: dict[str, str] = {}
         for index, entry in enumerate(document.keys):
             try:
                 key = PublicKey(check_base64("public_key", entry.public_key))
@@ -253,7 +258,7 @@ class TrustPolicy:
             raise min(found, key=lambda fault: _REASONS.index(fault.code))
         for index, requirement in enumerate(self.document.require):
             counted = {
-                finding.keyid
+                self.counted_as.get(finding.keyid, finding.keyid)
                 for finding in findings
                 if finding.role == requirement.role
                 and finding.status == "good"

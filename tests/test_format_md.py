@@ -22,7 +22,18 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hearth_records import canonical, chain, disclosure, documents, model, profile, recordable, schema, statement
+from hearth_records import (
+    canonical,
+    chain,
+    disclosure,
+    documents,
+    model,
+    profile,
+    recordable,
+    rotation,
+    schema,
+    statement,
+)
 from hearth_records.errors import FormatError, TrustError
 from hearth_records.keys import EXAMPLE_KEYIDS, load_public_key
 from hearth_records.lifecycle import check_lifecycle
@@ -321,6 +332,29 @@ def check_trust() -> None:
     assert (caught.value.code, caught.value.pointer) == ("example-key", "/keys/0")
 
 
+def check_rotation() -> None:
+    envelope, body = json.loads(example("rotation").text), example("rotation-statement").data
+    said = json.loads(body)
+    assert rfc8785.dumps(said) == body
+    assert base64.b64decode(envelope["payload"], validate=True) == body
+    assert envelope["payloadType"] == statement.PAYLOAD_TYPE
+    message = b"DSSEv1 28 application/vnd.in-toto+json %d %b" % (len(body), body)
+    old = load_pem_private_key((KEYS / "example.pem").read_bytes(), None)
+    assert isinstance(old, Ed25519PrivateKey)
+    parts = (said["predicate"]["from"], said["predicate"]["to"])
+    made_by = (old, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+    for part, signature, private in zip(parts, envelope["signatures"], made_by, strict=True):
+        assert sha256(base64.b64decode(part["public_key"])) == part["keyid"] == signature["keyid"]
+        assert base64.b64encode(private.sign(message)).decode() == signature["sig"]
+    keyid = parts[1]["keyid"]
+    assert said["subject"] == [{"digest": {"sha256": keyid}, "name": keyid}]
+    assert said["predicateType"] == rotation.ROTATION_PREDICATE_TYPE
+    found = rotation.read_rotation(example("rotation").data + b"\n")
+    assert (found.at, found.old.keyid, found.new.keyid) == (said["predicate"]["at"], parts[0]["keyid"], keyid)
+    (_, (entry, _key)) = rotation.admit(policy(), found, allow_example_keys=True).keys.values()
+    assert (entry.keyid, entry.not_before, entry.not_after, entry.roles) == (keyid, found.at, None, ("seal",))
+
+
 def ascii_line(value: Any) -> bytes:
     """Return what §10 asks for, written without the library."""
     text = rfc8785.dumps(value).decode().encode("utf-16-be", "surrogatepass")
@@ -452,6 +486,8 @@ EXAMPLES: dict[str, Callable[..., None]] = {
     "record": check_record,
     "refused": check_refused,
     "scaffold": check_scaffold,
+    "rotation": check_rotation,
+    "rotation-statement": check_rotation,
     "sh": check_commands,
     "sha256": check_values,
     "signature": check_seal,
@@ -514,6 +550,13 @@ NOT_IN_REPORTS = {
     "canonical": {"no-start"},  # decode_record, which does not verify
     "verify": {"no-record"},  # require() of a report by verify_file
 }
+
+
+def test_every_code_of_a_rotation_is_listed() -> None:
+    listed = set().union(*(codes_in(row[0]) for row in table_rows("code | refused rotation")))
+    source = (ROOT / "hearth_records" / "rotation.py").read_text(encoding="utf-8")
+    raised = set(re.findall(r'raise TrustError\([^#]*?code="([a-z0-9-]+)"', source, re.DOTALL))
+    assert raised == listed
 
 
 @pytest.mark.parametrize("module", sorted(CODES_BY_MODULE))

@@ -77,5 +77,11 @@ def add_trust_options(parser: argparse.ArgumentParser, without: str, help_withou
     group.add_argument(without, action="store_true", dest="without_trust", help=help_without)
     add_min_version(parser)
     parser.add_argument(
+        "--accept-rotation",
+        metavar="FILE",
+        action="append",
+        help="accept the new key of a rotation (keys rotate), if the old one is accepted; may be repeated, in order",
+    )
+    parser.add_argument(
         "--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing"
     )

@@ -130,6 +130,7 @@ class TrustOptions(Protocol):
 
     trust: str | None
     min_policy_version: int | None
+    accept_rotation: list[str] | None
     key: list[str] | None
     without_trust: bool
     allow_example_keys: bool
@@ -137,6 +138,28 @@ class TrustOptions(Protocol):
 
 def read_policy(options: TrustOptions, without: str) -> TrustPolicy | None:
     """Return the policy that the options name, None when they ask to go without."""
+    policy = _read_policy(options, without)
+    if not options.accept_rotation:
+        return policy
+    if policy is None:
+        raise CommandError("--accept-rotation is about the policy of --trust FILE or --key", exit_code=USAGE)
+    for path in options.accept_rotation:
+        policy = accept_rotation(path, policy, allow_example_keys=options.allow_example_keys)
+    return policy
+
+
+def accept_rotation(path: str, policy: TrustPolicy, *, allow_example_keys: bool) -> TrustPolicy:
+    """Return a policy that knows the new key of a rotation too. Raises `CommandError`."""
+    from hearth_records import rotation  # noqa: PLC0415 - start-up time
+
+    return read_file(
+        path,
+        lambda data: rotation.admit(policy, rotation.read_rotation(data), allow_example_keys=allow_example_keys),
+        rotation.MAX_ROTATION,
+    )
+
+
+def _read_policy(options: TrustOptions, without: str) -> TrustPolicy | None:
     chosen = [
         name
         for name, given in (("--trust", options.trust), ("--key", options.key), (without, options.without_trust))

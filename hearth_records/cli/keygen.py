@@ -29,26 +29,38 @@ def command(arguments: Sequence[str], prog: str) -> int:
     parser.add_argument("--encrypt", action="store_true", help="ask for a passphrase")
     parser.add_argument("--passphrase-file", metavar="FILE", help="take the passphrase from a file's first line")
     options = parser.parse_args(arguments)
-    private, public = options.private, f"{options.private.removesuffix('.pem')}.pub.pem"
-    for path in (private, public):
+    private = options.private
+    for path in (private, public_path(private)):
         if os.path.lexists(path):
             raise exists_already(path)
-    passphrase = _passphrase(options.passphrase_file) if options.encrypt or options.passphrase_file else None
-    key = keys.generate_private_key(options.algorithm)
-    spki = keys.LocalSigner(key).public_key
-    write_file(private, keys.private_key_to_pem(key, passphrase), mode=_PRIVATE)
-    try:
-        write_file(public, keys.public_key_to_pem(spki))
-    except BaseException:
-        os.unlink(private)  # noqa: PTH108 - half a key pair is none
-        raise
+    passphrase = new_passphrase(options.passphrase_file) if options.encrypt or options.passphrase_file else None
+    signer = write_pair(private, options.algorithm, passphrase)
     print(f"private key  {escape(private)}")
-    print(f"public key   {escape(public)}")
-    print(f"key id       {keys.keyid_of(spki)}")
+    print(f"public key   {escape(public_path(private))}")
+    print(f"key id       {signer.keyid}")
     return 0
 
 
-def _passphrase(path: str | None) -> bytes:
+def public_path(private: str) -> str:
+    """Return the name of the public half beside a private key's file."""
+    return f"{private.removesuffix('.pem')}.pub.pem"
+
+
+def write_pair(private: str, algorithm: str, passphrase: bytes | None) -> keys.LocalSigner:
+    """Make a key, write both halves, never over a file, or none, and return its signer."""
+    key = keys.generate_private_key(algorithm)
+    signer = keys.LocalSigner(key)
+    write_file(private, keys.private_key_to_pem(key, passphrase), mode=_PRIVATE)
+    try:
+        write_file(public_path(private), keys.public_key_to_pem(signer.public_key))
+    except BaseException:
+        os.unlink(private)  # noqa: PTH108 - half a key pair is none
+        raise
+    return signer
+
+
+def new_passphrase(path: str | None) -> bytes:
+    """Return the passphrase for a new key, from a file's first line or twice from the terminal."""
     if path is not None:
         text = read_file(path, bytes, _MAX_PASSPHRASE_FILE).partition(b"\n")[0]
     elif sys.stdin is not None and sys.stdin.isatty():

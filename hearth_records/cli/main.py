@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": "run a real migration, record, seal, verify and tamper with it",
     "keygen": "make a key pair",
+    "keys": "pass a key's place on to a new one: keys rotate",
     "record": "record an execution from a shell, one call at a time",
     "recover": "say what is left of a journal, and close it",
     "scaffold": "regenerate rollback guidance from a record (regenerate-scaffold)",
@@ -33,7 +34,7 @@ def _usage() -> str:
         "Flight recorder: records are verified offline, guidance is never executed.",
         "",
     ]
-    lines += [f"  {name:<10} {text}" for name, text in COMMANDS.items()]
+    lines += [f"  {name:<11} {text}" for name, text in COMMANDS.items()]
     return "\n".join([*lines, "", "hearth-records COMMAND --help says more", ""])
 
 

@@ -19,7 +19,15 @@ import msgspec
 
 from hearth_records import files, keys, profile
 from hearth_records.cli.arguments import Parser, add_min_version
-from hearth_records.cli.common import UNREADABLE, USAGE, CommandError, present_time, read_file, write_file
+from hearth_records.cli.common import (
+    UNREADABLE,
+    USAGE,
+    CommandError,
+    accept_rotation,
+    present_time,
+    read_file,
+    write_file,
+)
 from hearth_records.errors import HearthRecordsError, escape, quote
 from hearth_records.model import ScalarError, check_identifier, check_timestamp
 from hearth_records.trust import (
@@ -38,7 +46,7 @@ if TYPE_CHECKING:
 
     from hearth_records.trust import TrustedKey
 
-__all__ = ["command", "find_key", "fingerprint"]
+__all__ = ["command", "find_key", "fingerprint", "parse_time"]
 
 _MAX_POLICY: Final = 16 * 1024 * 1024
 _MAX_CERTIFICATE: Final = 1024 * 1024
@@ -76,7 +84,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def _when(text: str) -> str:
+def parse_time(text: str) -> str:
     """Return a timestamp for a day, a second or a microsecond of UTC."""
     if re.fullmatch(r"[0-9-]{10}", text):
         text = f"{text}T00:00:00.000000Z"
@@ -228,7 +236,9 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         help="how many keys have to have signed; may be repeated, and all of them count (default: seal=1)",
     )
     expiry = parser.add_mutually_exclusive_group()
-    expiry.add_argument("--expires", type=_when, metavar="T", help="from when on the policy is not to be used any more")
+    expiry.add_argument(
+        "--expires", type=parse_time, metavar="T", help="from when on the policy is not to be used any more"
+    )
     expiry.add_argument("--no-expiry", action="store_true", help="it does not expire")
     parser.add_argument(
         "--require-timestamp",
@@ -285,16 +295,30 @@ def _set(options: argparse.Namespace) -> int:
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("public", metavar="PUBLIC", help="a public key: PEM, or OpenSSH's ssh-ed25519 line")
+    parser.add_argument("public", nargs="?", metavar="PUBLIC", help="a public key: PEM, or OpenSSH's ssh-ed25519 line")
+    parser.add_argument(
+        "--rotation",
+        metavar="FILE",
+        help="in the place of PUBLIC: admit the new key of a rotation, with the roles of the old one, from its time on",
+    )
+    parser.add_argument(
+        "--supersede", action="store_true", help="with --rotation: end the old key, as superseded, at that time"
+    )
     parser.add_argument("--name", type=_name, metavar="TEXT", help="what the key is called (default: its file's name)")
     parser.add_argument(
         "--role", action="append", choices=_ROLES, help="what it may sign; may be repeated (default: seal)"
     )
-    parser.add_argument("--not-before", type=_when, metavar="T", help="from when on it counts")
-    parser.add_argument("--not-after", type=_when, metavar="T", help="from when on it counts no more")
+    parser.add_argument("--not-before", type=parse_time, metavar="T", help="from when on it counts")
+    parser.add_argument("--not-after", type=parse_time, metavar="T", help="from when on it counts no more")
 
 
 def _add(options: argparse.Namespace) -> int:
+    if (options.public is None) == (options.rotation is None):
+        raise CommandError("name either PUBLIC or --rotation FILE", exit_code=USAGE, hint="trust add --help")
+    if options.rotation is not None:
+        return _add_rotated(options)
+    if options.supersede:
+        raise CommandError("--supersede is about the old key of --rotation FILE", exit_code=USAGE)
     if options.not_before and options.not_after and options.not_before >= options.not_after:
         raise CommandError("--not-after: the window ends before it begins", exit_code=USAGE)
     key = read_file(options.public, keys.load_public_key)
@@ -323,9 +347,33 @@ def _add(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_rotated(options: argparse.Namespace) -> int:
+    if options.role or options.not_before or options.not_after:
+        raise CommandError("--rotation gives the key its roles and its window", exit_code=USAGE)
+
+    def change(document: PolicyDocument) -> PolicyDocument:
+        policy = TrustPolicy(document, allow_example_keys=options.allow_example_keys)
+        admitted = accept_rotation(options.rotation, policy, allow_example_keys=options.allow_example_keys)
+        *entries, new = admitted.document.keys
+        if options.name is not None:
+            new = msgspec.structs.replace(new, name=options.name)
+        if options.supersede:
+            old = list(admitted.keys).index(admitted.counted_as[new.keyid])
+            at = new.not_before or present_time()
+            if entries[old].revoked is None:
+                entries[old] = msgspec.structs.replace(entries[old], revoked=Revocation(at=at, reason="superseded"))
+        return msgspec.structs.replace(document, keys=(*entries, new))
+
+    changed = _edit(options, change)
+    _show_key(changed.keys[-1])
+    if not options.supersede:
+        print("The old key still counts as before: trust revoke --reason superseded ends it.")
+    return 0
+
+
 def _add_end(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", metavar="KEY", help=f"the key id, or its first {_MIN_PREFIX} digits or more")
-    parser.add_argument("--at", type=_when, metavar="T", help="from when on (default: now)")
+    parser.add_argument("--at", type=parse_time, metavar="T", help="from when on (default: now)")
 
 
 def _add_reason(parser: argparse.ArgumentParser) -> None:

@@ -48,6 +48,8 @@ Verify execution records offline.
   --no-trust            check only what needs no key; ends with 4, never 0
   --min-policy-version N
                         refuse a trust policy whose version is lower
+  --accept-rotation FILE
+                        accept the new key of a rotation, if the old one is accepted; may be repeated, in order
   --format text|json    how to report (default: text)
   --allow-reformatted   rewrite a re-formatted file to its frame first, and say so
   --allow-example-keys  accept the published example keys, which prove nothing
@@ -65,6 +67,7 @@ class Options:
         self.trust: str | None = None
         self.key: list[str] | None = None
         self.min_policy_version: int | None = None
+        self.accept_rotation: list[str] | None = None
         self.without_trust = False
         self.format = "text"
         self.allow_reformatted = False
@@ -92,13 +95,15 @@ class Options:
         if not has_value and name in _FLAGS:
             setattr(self, _FLAGS[name], True)
             return True
-        if name not in ("--trust", "--key", "--format", "--min-policy-version"):
+        if name not in ("--trust", "--key", "--format", "--min-policy-version", "--accept-rotation"):
             return False
         found = value if has_value else next(words, None)
         if found is None:
             return False
         if name == "--key":
             self.key = [*(self.key or ()), found]
+        elif name == "--accept-rotation":
+            self.accept_rotation = [*(self.accept_rotation or ()), found]
         elif name == "--trust" and self.trust is None:
             self.trust = found
         elif name == "--min-policy-version" and self.min_policy_version is None and parse_version(found):
