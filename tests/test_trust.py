@@ -97,6 +97,13 @@ def test_white_space_and_order_are_free() -> None:
         assert list(TrustPolicy.decode(data).keys) == [ONE.keyid]
 
 
+def test_a_policy_that_was_read_cannot_be_changed() -> None:
+    document_read = decode(document(entry(revoked={"at": AFTER, "reason": "retired"}))).document
+    for target in (document_read, document_read.keys[0], document_read.keys[0].revoked, document_read.require[0]):
+        with pytest.raises(AttributeError):
+            setattr(target, target.__struct_fields__[0], None)  # type: ignore[union-attr]
+
+
 def test_a_policy_may_know_no_key() -> None:
     assert decode(document() | {"keys": []}).keys == {}
 
@@ -225,7 +232,10 @@ def test_the_example_keys_are_refused_unless_told_by_name() -> None:
         TrustPolicy.decode(data)
     assert (caught.value.code, caught.value.pointer) == ("example-key", "/keys/0")
     assert caught.value.hint
-    assert len(TrustPolicy.decode(data, allow_example_keys=True).keys) == 1
+    policy = TrustPolicy.decode(data, allow_example_keys=True)
+    assert len(policy.keys) == 1
+    with pytest.raises(TrustError):
+        TrustPolicy(policy.document)
     key = load_public_key((EXAMPLE_KEYS / "example.pub.pem").read_bytes())
     with pytest.raises(TrustError) as caught:
         TrustPolicy.from_keys([("x", key)])
