@@ -36,6 +36,7 @@ from hearth_records.errors import JournalError
 from hearth_records.journal import Journal, journal_path, record_path
 from hearth_records.kernel import HearthKernel
 from hearth_records.observer import ExecutionObserver
+from hearth_records.profile import sha256_hex
 from hearth_records.recovery import inspect, recover
 from hearth_records.verify import verify_file, verify_record
 
@@ -71,7 +72,7 @@ class Scene:
         self._number = 0
         self._recorder = recorder
         self.operations = operations
-        self._left = left
+        self.left = left
         self.already = 3 if left is not None else 0
         self.calls = system_calls(recorder, self.prepare(), operations)
         record = Path(record_path(journal_path(self.directory, EXECUTION_ID))).read_bytes()
@@ -83,8 +84,8 @@ class Scene:
         self._number += 1
         self.directory = self._root / str(self._number)
         self.directory.mkdir()
-        if self._left is not None:
-            Path(journal_path(self.directory, EXECUTION_ID)).write_bytes(self._left)
+        if self.left is not None:
+            Path(journal_path(self.directory, EXECUTION_ID)).write_bytes(self.left)
         return self.directory
 
     def run(self, what: str) -> Callable[[str, int], Outcome]:
@@ -117,6 +118,19 @@ def test_the_scenes_are_what_they_are_called(tmp_path: Path) -> None:
             assert (inspect(path).torn_bytes > 0) is (left == TORN)
 
 
+def check_torn_tail(scene: Scene) -> None:
+    """Check that the torn tail of a scene was set aside exactly, and is told of in the record."""
+    if scene.left != TORN:
+        return
+    tail = TORN[TORN.rindex(b"\n") + 1 :]
+    assert (scene.directory / f"{EXECUTION_ID}.torn").read_bytes() == tail
+    record = decode_record((scene.directory / f"{EXECUTION_ID}.record.json").read_bytes())
+    assert record.finished is not None
+    assert record.finished.recovery is not None
+    assert record.finished.recovery.torn_bytes == len(tail)
+    assert record.finished.recovery.torn_sha256 == sha256_hex(tail)
+
+
 # --- killed at every system call --------------------------------------------------------------------------------
 
 
@@ -127,6 +141,7 @@ def test_killed_at_any_system_call_no_acknowledged_event_is_lost(scene: Scene) -
         assert outcome.killed, name
         least = scene.already + outcome.acknowledged()
         kept.add(check_what_is_left(scene.directory, outcome, scene.expected, least=least))
+        check_torn_tail(scene)
     assert kept == set(range(scene.already, len(scene.expected) + 1)) or scene.operations == RECOVERY
 
 
@@ -169,6 +184,7 @@ def test_any_system_call_that_fails_is_told_and_loses_nothing(scene: Scene, erro
     for name, outcome in sweep(scene.run(f"error={error}"), calls):
         check_told(name, outcome)
         check_what_is_left(scene.directory, outcome, scene.expected, least=scene.already + outcome.acknowledged())
+        check_torn_tail(scene)
 
 
 def test_a_lock_that_the_file_system_does_not_know_leaves_no_file(tmp_path: Path, recorder: Recorder) -> None:
