@@ -56,7 +56,7 @@ class ChainState:
 
     def _look(self, event: Event, digest: str) -> None:
         self._settle(event.previous_event_hash)
-        if self.error is None and (event.seq != self.length or event.previous_event_hash != self.head):
+        if self.error is None:  # then no link is pending, and it was called for a fault of this event
             self._fault(event, digest)
 
     def finish(self, sealed_head: str | None) -> ChainError | None:

@@ -148,10 +148,10 @@ def _names(signers: Sequence[Signer], *, allow_example_keys: bool) -> list[Signe
                 hint="make a key with: hearth-records keygen",
             )
         names.append(SignerName(algorithm=key.algorithm, keyid=key.keyid))
-    if len({name.keyid for name in names}) != len(names):
-        raise SealError("a key signs once", code="duplicate-signer")
     if not 0 < len(names) <= MAX_SIGNERS:
         raise SealError(f"a seal has 1 to {MAX_SIGNERS} signers", code="signers", actual=len(names))
+    if len({name.keyid for name in names}) != len(names):
+        raise SealError("a key signs once", code="duplicate-signer")
     return names
 
 

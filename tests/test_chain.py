@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -69,8 +70,19 @@ def test_nothing_is_no_chain() -> None:
         chain_head(())
 
 
+def test_every_event_has_a_hash() -> None:
+    for digests in ([], list(GOLDEN_HASHES[:1])):
+        with pytest.raises(ValueError, match="zip"):
+            ChainState().follow(EVENTS[:2], digests)
+
+
 def test_no_events_have_no_fault() -> None:
     assert follow([]) is None
+
+
+def places(error: ChainError) -> list[int]:
+    """Return the positions of events that the reason names."""
+    return [int(number) for number in re.findall(r"event (-?[\w.]+)", error.reason) if number[-1].isdigit()]
 
 
 @pytest.mark.parametrize("seq", range(len(EVENTS)))
@@ -85,6 +97,7 @@ def test_an_edited_event_breaks_the_link_after_it(seq: int) -> None:
     assert error.expected == event_hash(events[seq])
     assert error.actual == GOLDEN_HASHES[seq]
     # the next link, at the end the sealed head, clears the event after the edited one
+    assert places(error) == [seq, seq + 1, seq + 1, seq]
     assert f"clears event {seq + 1}" in error.reason
     assert f"event {seq} was altered" in error.reason
 
@@ -96,6 +109,7 @@ def test_an_edited_link_is_not_cleared(seq: int) -> None:
     error = fault(events, GOLDEN_HASHES[-1])
     assert (error.code, error.seq) == ("link", seq)
     assert (error.expected, error.actual) == (GOLDEN_HASHES[seq - 1], "0" * 64)
+    assert places(error) == [seq - 1, seq, seq]
     assert f"does not clear event {seq}" in error.reason
 
 
@@ -121,6 +135,7 @@ def test_without_its_first_event_a_chain_has_a_predecessor_too_many() -> None:
     error = fault(list(EVENTS[1:]))
     assert (error.code, error.seq, error.pointer) == ("link", 0, "/events/0/previous_event_hash")
     assert (error.expected, error.actual) == ("null", GOLDEN_HASHES[0])
+    assert places(error) == [0]
 
 
 def test_no_predecessor_later_on_is_a_broken_link() -> None:

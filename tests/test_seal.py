@@ -13,12 +13,12 @@ from hearth_records.canonical import decode_event, decode_record, encode_event
 from hearth_records.errors import SealError
 from hearth_records.keys import EXAMPLE_KEYIDS, LocalSigner, generate_private_key, load_private_key
 from hearth_records.model import ExecutionRecord, format_timestamp, system_clock
-from hearth_records.seal import check_sealed, seal_record
+from hearth_records.seal import check_sealed, make_closing, seal_record
 from hearth_records.verify import verify_record
 
 if TYPE_CHECKING:
     from hearth_records.keys import Signer
-    from hearth_records.model import SealedRecord
+    from hearth_records.model import Closing, SealedRecord
 
 GOLDEN = ExecutionRecord(tuple(decode_event(line, seq) for seq, line in enumerate(GOLDEN_LINES)))
 CLOSING = (
@@ -59,6 +59,12 @@ def refused(record: ExecutionRecord, *signers: Signer, **arguments: Any) -> str:
     with pytest.raises(SealError) as caught:
         seal_record(record, *signers, **arguments)
     return caught.value.code
+
+
+def closing_of(*signers: Signer, **arguments: Any) -> Closing:
+    head, length = GOLDEN.get_execution_hash(), len(GOLDEN.events)
+    arguments = {"head": head, "length": length, "signers": signers, "sealed_at": SEALED_AT, **arguments}
+    return make_closing(GOLDEN.started, GOLDEN.finished, **arguments)
 
 
 def verdict(sealed: SealedRecord, *signers: Signer) -> str:
@@ -173,6 +179,23 @@ def test_a_time_that_is_none_is_refused(record: ExecutionRecord, sealed_at: Any)
         run_standard(observe()).seal(signer(), sealed_at=sealed_at)
 
 
+def test_nobody_seals_nothing() -> None:
+    with pytest.raises(SealError) as caught:
+        closing_of()
+    assert (caught.value.code, caught.value.actual) == ("signers", 0)
+
+
+def test_an_algorithm_is_compared_as_a_text(record: ExecutionRecord) -> None:
+    seal_record(record, Broken(algorithm=b"ed25519".decode()))
+
+
+def test_what_a_seal_is_about_is_given_by_name() -> None:
+    arguments: tuple[Any, ...] = (GOLDEN.started, GOLDEN.finished, GOLDEN.get_execution_hash())
+    with pytest.raises(TypeError):
+        make_closing(*arguments, length=len(GOLDEN.events), signers=[signer()], sealed_at=SEALED_AT)  # type: ignore[call-arg]
+    assert closing_of(signer()).seal.statement.predicate.chain.head == GOLDEN.get_execution_hash()
+
+
 def test_a_key_signs_once(record: ExecutionRecord) -> None:
     assert refused(record, signer(), signer()) == "duplicate-signer"
 
@@ -216,6 +239,26 @@ def test_a_signer_that_fails_is_found_before_anybody_sees_the_seal(
     assert verdict(observer.seal(signer()), signer()) == "verified"  # sealing can be tried again
 
 
+@pytest.mark.parametrize(
+    ("error", "text"), [(RuntimeError("the HSM is gone"), "the HSM is gone"), (RuntimeError(), "RuntimeError")]
+)
+def test_the_error_of_a_signer_is_told(record: ExecutionRecord, error: Exception, text: str) -> None:
+    with pytest.raises(SealError) as caught:
+        seal_record(record, Broken(signature=error))
+    assert text in caught.value.reason
+
+
+def test_a_signer_whose_key_changes_is_found(record: ExecutionRecord) -> None:
+    keys = iter([signer().public_key, signer(OTHER_SEED).public_key])
+
+    class Changing(Broken):
+        @property
+        def public_key(self) -> bytes:
+            return next(keys)
+
+    assert refused(record, Changing()) == "not-verified"  # a good signature, by a key that is not the signer's
+
+
 def test_what_is_no_signer_is_refused(record: ExecutionRecord) -> None:
     signers: list[Any] = [None, object(), signer().public_key]
     assert {refused(record, one) for one in signers} == {"signing-failed"}
@@ -238,6 +281,10 @@ def test_the_example_keys_do_not_seal(record: ExecutionRecord) -> None:
     assert example.keyid in EXAMPLE_KEYIDS
     assert refused(record, example) == "example-key"
     assert refused(record, signer(), example) == "example-key"
+    with pytest.raises(SealError) as caught:
+        closing_of(example)
+    assert caught.value.code == "example-key"
+    assert closing_of(example, allow_example_keys=True).seal.signatures
     sealed = seal_record(record, example, allow_example_keys=True)
     assert sealed.statement.predicate.signers[0].keyid == example.keyid
     observer = run_standard(observe())
