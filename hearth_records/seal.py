@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hearth_records.keys import Signer
     from hearth_records.model import ExecutionFinished, ExecutionRecord, ExecutionStarted
 
-__all__ = ["check_sealed", "make_closing", "seal_record"]
+__all__ = ["check_sealed", "make_closing", "name_signers", "seal_record", "sign_message"]
 
 
 def seal_record(
@@ -97,10 +97,10 @@ def make_closing(
         check_timestamp("sealed_at", sealed_at)
     except ScalarError as error:
         raise SealError(str(error), code=error.code, actual=str(sealed_at)) from error
-    names = _names(signers, allow_example_keys=allow_example_keys)
+    names = name_signers(signers, allow_example_keys=allow_example_keys)
     statement = build_statement(started, finished, head=head, length=length, sealed_at=sealed_at, signers=names)
     message = preimage(statement)
-    signatures = tuple(_sign(signer, name.keyid, message) for signer, name in zip(signers, names, strict=True))
+    signatures = tuple(sign_message(signer, name.keyid, message) for signer, name in zip(signers, names, strict=True))
     return Closing(disclosures=(), seal=Seal(evidence=(), signatures=signatures, statement=statement))
 
 
@@ -125,7 +125,8 @@ def _policy_of(spkis: tuple[bytes, ...]) -> TrustPolicy:
     return TrustPolicy.from_keys((("signer", keys.public_key(spki)) for spki in spkis), allow_example_keys=True)
 
 
-def _names(signers: Sequence[Signer], *, allow_example_keys: bool) -> list[SignerName]:
+def name_signers(signers: Sequence[Signer], *, allow_example_keys: bool) -> list[SignerName]:
+    """Return what a seal calls 1 to 16 distinct signers. Raises `SealError` for one that may not sign."""
     names = []
     for signer in signers:
         try:
@@ -155,7 +156,8 @@ def _names(signers: Sequence[Signer], *, allow_example_keys: bool) -> list[Signe
     return names
 
 
-def _sign(signer: Signer, keyid: str, message: bytes) -> Signature:
+def sign_message(signer: Signer, keyid: str, message: bytes) -> Signature:
+    """Return a signer's signature, which nobody has verified yet. Raises `SealError` when the signer fails."""
     try:
         signature = binascii.b2a_base64(signer.sign(message), newline=False).decode()
         return Signature(evidence=(), keyid=keyid, sig=signature)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
+    "countersign": "add a signature to a sealed record, in a new file",
     "demo": "run a real migration, record, seal, verify and tamper with it",
     "keygen": "make a key pair",
     "keys": "pass a key's place on to a new one: keys rotate",

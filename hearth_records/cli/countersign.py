@@ -1,0 +1,68 @@
+"""`hearth-records countersign`: add a signature to a sealed record, in a new file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from hearth_records import countersignature, keys
+from hearth_records.cli.arguments import Parser, add_min_version
+from hearth_records.cli.common import (
+    UNREADABLE,
+    USAGE,
+    CommandError,
+    exists_already,
+    read_policy,
+    refuse,
+    verify_input,
+    write_file,
+)
+from hearth_records.cli.signing import add_key_options, read_signers
+from hearth_records.errors import SealError, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_USAGE_CODES = ("duplicate-signer", "signers", "countersignatures")
+
+
+def command(arguments: Sequence[str], prog: str) -> int:
+    """Write a countersigned copy; ends with the code of the verification when the record does not hold."""
+    parser = Parser(prog, "Countersign a sealed record. The seal stays as it is; the result is a new file.")
+    parser.add_argument("file", metavar="FILE", help="a sealed record; - is standard input")
+    add_key_options(parser)
+    parser.add_argument(
+        "--role", choices=("countersign",), default="countersign", help="what the signature is (default: countersign)"
+    )
+    parser.add_argument("-o", dest="out", metavar="OUT", required=True, help="the new file")
+    parser.add_argument(
+        "--trust",
+        metavar="FILE",
+        help="a trust policy: the seal has to be good by it first; countersignatures and timestamps may be missing yet",
+    )
+    add_min_version(parser)
+    parser.add_argument("--accept-rotation", metavar="FILE", action="append", help="with --trust: as of verify-record")
+    options = parser.parse_args(arguments)
+    if os.path.lexists(options.out):
+        raise exists_already(options.out)
+    trust = {"key": None, "without_trust": options.trust is None}
+    policy = read_policy(argparse.Namespace(**{**vars(options), **trust}), "no policy")
+    data, report = verify_input(options.file, policy)
+    if countersignature.blocking_check(report) is not None:
+        refuse(options.file, report)
+    signers = read_signers(options)
+    try:
+        result = countersignature.countersign(
+            data, *signers, report=report, allow_example_keys=options.allow_example_keys
+        )
+    except SealError as error:
+        code = USAGE if error.code in _USAGE_CODES else UNREADABLE
+        raise CommandError(f"{options.file}: {error}", exit_code=code, hint=error.hint) from None
+    write_file(options.out, result)
+    print(f"countersigned {escape(options.out)}")
+    for signer in signers:
+        print(f"  by {keys.keyid_of(signer.public_key)}")
+    if policy is None:
+        print("The signers' own signatures were not checked: no --trust was given.")
+    return 0

@@ -1,0 +1,109 @@
+"""Countersigning: a signature that is added later, beside those that the seal names, without touching the seal.
+
+It is over the same bytes as every signature of the seal (FORMAT §5) and stands behind the signers', by its key id (§6).
+Who countersigns vouches for the statement that stands there, and for nothing else. Whether it counts is for the
+reader's policy: role `countersign` (§9).
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hearth_records import canonical
+from hearth_records.errors import SealError, quote
+from hearth_records.keys import public_key
+from hearth_records.model import MAX_COUNTERSIGNATURES
+from hearth_records.seal import name_signers, sign_message
+from hearth_records.statement import preimage
+from hearth_records.trust import TrustPolicy
+from hearth_records.verify import verify_record, verify_source
+
+if TYPE_CHECKING:
+    from hearth_records.errors import HearthRecordsError
+    from hearth_records.keys import Signer
+    from hearth_records.model import Seal, SignerName
+    from hearth_records.verify import CheckResult, VerificationReport
+
+__all__ = ["blocking_check", "countersign"]
+
+
+def blocking_check(report: VerificationReport) -> CheckResult | None:
+    """Return the failed check because of which a record is not countersigned, or None.
+
+    A requirement that is not met yet, and time evidence that is not there yet, are no such reasons: a policy that asks
+    for countersignatures cannot be met before.
+    """
+    for result in report.checks:
+        missing = result.check == "timestamp" or (result.check == "trust" and result.code == "requirement")
+        if result.status == "fail" and not missing:
+            return result
+    return None
+
+
+def countersign(
+    data: bytes, *signers: Signer, report: VerificationReport | None = None, allow_example_keys: bool = False
+) -> bytes:
+    """Return a sealed record file with countersignatures by these signers.
+
+    Args:
+        data: the whole file.
+        *signers: 1 to 16, none of whom has signed it.
+        report: what the verifier says about these very bytes, by whatever policy. Without it they are checked here for
+            what needs no key; then nobody has looked at the signers' signatures.
+        allow_example_keys: sign with the published example keys, which proves nothing.
+
+    Raises:
+        HearthRecordsError: the record does not hold; the error is that of the failed check.
+        SealError: a signer fails, may not be used or has signed already, or there would be more than 64.
+
+    """
+    if report is None or report.source is not data:
+        report = verify_record(data, None)
+    if blocking_check(report) is not None:
+        raise _error_of(report)
+    events, _, line = data.removesuffix(b"\n").rpartition(b"\n")
+    closing = canonical.decode_closing(line)
+    names = name_signers(signers, allow_example_keys=allow_example_keys)
+    _check_room(closing.seal, names)
+    message = preimage(closing.seal.statement)
+    count = len(closing.seal.statement.predicate.signers)
+    added = [sign_message(signer, name.keyid, message) for signer, name in zip(signers, names, strict=True)]
+    others = sorted([*closing.seal.signatures[count:], *added], key=lambda signature: signature.keyid)
+    seal = msgspec.structs.replace(closing.seal, signatures=(*closing.seal.signatures[:count], *others))
+    line = canonical.encode_closing(msgspec.structs.replace(closing, seal=seal))
+    result = b"%b\n%b" % (events, line)
+    _check_result(result, signers)
+    return result
+
+
+def _error_of(report: VerificationReport) -> HearthRecordsError:
+    return report.error or SealError("the record does not hold", code="not-verified")
+
+
+def _check_room(seal: Seal, names: list[SignerName]) -> None:
+    taken = {signature.keyid for signature in seal.signatures}
+    for name in names:
+        if name.keyid in taken:
+            raise SealError("this key has signed the record already", code="duplicate-signer", actual=name.keyid)
+    found = len(seal.signatures) - len(seal.statement.predicate.signers) + len(names)
+    if found > MAX_COUNTERSIGNATURES:
+        raise SealError(
+            f"there are at most {MAX_COUNTERSIGNATURES} countersignatures", code="countersignatures", actual=found
+        )
+
+
+def _check_result(data: bytes, signers: tuple[Signer, ...]) -> None:
+    """Let the real verifier look at the new signatures. Raises `SealError`."""
+    policy = TrustPolicy.from_keys(
+        [("countersigner", public_key(bytes(signer.public_key))) for signer in signers], allow_example_keys=True
+    )
+    report = verify_source(io.BytesIO(data), policy)
+    good = {finding.keyid for finding in report.signers if finding.status == "good"}
+    if (blocked := blocking_check(report)) is not None and blocked.check != "trust":
+        code = "signing-failed" if blocked.check == "signature" else "not-verified"
+        raise SealError(f"the result does not verify: {blocked.check}: {blocked.reason}", code=code)
+    if not policy.keys.keys() <= good:
+        raise SealError(f"not every new signature was verified: {quote(sorted(good))}", code="signing-failed")
