@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 _MEANS = {
     0: (
-        "every check that was asked for holds; authentic is not true: "
-        "it says who sealed what, not that the execution was right"
+        "every check that was asked for holds; authentic is not true: it says which keys sealed what, "
+        "not that the execution was right; without a timestamp, when is only the sealer's word"
     ),
     1: "altered, or wrong: do not rely on it",
     3: "this file cannot be judged",
-    4: "consistent in itself, but nothing proves who sealed it",
+    4: "consistent in itself, but not proven as demanded: who sealed it, or when",
     5: "not sealed: what is there is checked, and more may be missing",
     70: "the verifier failed; nothing is proven",
 }
