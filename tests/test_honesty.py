@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+import test_vectors
 from verifiers import MANIFEST, NOW, Case, of_library
 
 from hearth_records import canonical, keys, model, trust, verify
@@ -154,6 +155,17 @@ WITNESSES: dict[CheckName, tuple[int, tuple[str, ...]]] = {
 }
 """What some vectors end with when the check is off. Without `read` or `sealed` the later checks do not run, and what
 did not run is never passed: there it takes a second fault."""
+
+
+def test_as_it_is_the_corpus_comes_out_right() -> None:
+    # As `test_vectors` says it case by case. In one test it takes a second, which is what a mutant has.
+    for case in CASES.values():
+        if case.checks is None:
+            test_vectors.test_both_refuse_a_policy(case)
+        else:
+            test_vectors.test_the_library_says_of_the_file_what_the_manifest_says(case)
+        if case.kind == "file" and case.checks is not None:
+            test_vectors.test_the_library_says_of_the_bytes_what_the_manifest_says(case)
 
 
 @pytest.mark.parametrize("check", CHECKS)
