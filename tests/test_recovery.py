@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import tempfile
@@ -155,6 +156,18 @@ def test_looking_at_a_published_record_says_so(tmp_path: Path) -> None:
     assert {name: state[0] for name, state in state_of(tmp_path).items()} == {
         f"{EXECUTION_ID}.record.json": before[f"{EXECUTION_ID}.record.json"][0]
     }
+
+
+def test_a_reader_that_locks_is_no_writer(tmp_path: Path) -> None:
+    path = put(tmp_path, LEFT["one event"].data)
+    with Path(path).open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        assert inspect(path).state == "open"
+        with pytest.raises(JournalError) as caught:
+            Journal.open(path)
+        assert (caught.value.code, caught.value.actual) == ("locked", None)
+    with Journal.open(path):
+        pass
 
 
 def test_looking_at_nothing_is_an_error_of_the_operating_system(tmp_path: Path) -> None:
