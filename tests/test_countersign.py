@@ -223,6 +223,26 @@ def test_signers_that_fail(one: Signer, code: str) -> None:
     assert refused(SEALED, one) == code
 
 
+class Changing:
+    """A signer that says another key each time."""
+
+    algorithm = "ed25519"
+
+    def __init__(self) -> None:
+        self._keys = [THREE.public_key, TWO.public_key]
+
+    @property
+    def public_key(self) -> bytes:
+        return self._keys.pop()
+
+    def sign(self, message: bytes) -> bytes:
+        return TWO.sign(message)
+
+
+def test_a_signer_that_changes_its_key_fails() -> None:
+    assert refused(SEALED, Changing()) == "signing-failed"
+
+
 def test_an_example_key_countersigns_by_name_alone() -> None:
     example = LocalSigner(load_private_key((EXAMPLE_KEYS / "example.pem").read_bytes()))
     assert refused(SEALED, example) == "example-key"

@@ -440,6 +440,21 @@ def _swapped(descriptor: int, full: int, path: object) -> int:
     return descriptor
 
 
+def test_an_edit_is_durable_before_it_is_reported(call: Call, box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    assert call("trust add", "trust.json", "two.pub").code == 0
+    file, directory = synced
+    assert Path(file).name.startswith(".trust.json.")
+    assert Path(directory) == box.resolve()
+
+
 def test_two_edits_at_a_time_do_not_lose_one(call: Call, box: Path) -> None:
     before = (box / "trust.json").read_bytes()
     with files.open_regular(box / "trust.json") as stream:
