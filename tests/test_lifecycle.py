@@ -174,6 +174,7 @@ BAD: list[tuple[str, tuple[Event, ...]]] = [
     ("no-step-open", (start(), step(0), done(0), done(0))),
     ("no-step-open", (start(), step(0), failed(0), done(0))),
     ("other-step", (start(), step(0), done(1))),
+    ("other-step", (start(), step(0), done(0), step(1), done(0))),
     ("other-step", (start(), step(0), failed(0, name="y"))),
     ("other-step", (start(), step(0), done(0, "cleanup"))),
     ("other-step", (start(), step(0, "cleanup"), failed(0))),
@@ -215,6 +216,16 @@ def test_started_steps_are_known_whatever_their_gaps(indexes: list[int]) -> None
         else:
             with pytest.raises(LifecycleError):
                 state.take(effect(index))
+
+
+def test_steps_in_a_row_take_no_memory() -> None:
+    state = check_lifecycle((start(),))
+    assert state.last_step_index == -1
+    for index in [*range(600), *range(1000, 1600)]:
+        state.take(step(index))
+        state.take(done(index))
+    runs = state._started  # noqa: SLF001 - what they take cannot be seen from outside
+    assert (list(runs._starts), list(runs._ends)) == ([0, 1000], [599, 1599])  # noqa: SLF001 - as above
 
 
 def test_indexes_go_up_to_the_largest_integer() -> None:
