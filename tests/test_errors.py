@@ -65,6 +65,7 @@ def test_the_message_is_built_from_the_fields_and_escaped(arguments: dict[str, s
         ("\u115f\u1160\u2800\u3164\uffa0", "\\u115f\\u1160\\u2800\\u3164\\uffa0"),
         ("\u034f\u17b4\u180b\u180e\u180f", "\\u034f\\u17b4\\u180b\\u180e\\u180f"),
         ("!\ufe00\ufe0f\U000e0100\U000e01ef", "!\\ufe00\\ufe0f\\U000e0100\\U000e01ef"),
+        ("é\\ ①\x1b\ufe10", "é\\ ①\\x1b\ufe10"),
         ("", ""),
     ],
 )
