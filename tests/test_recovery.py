@@ -439,6 +439,20 @@ def test_a_closed_journal_whose_signature_is_known_to_be_bad_is_not_published(tm
     assert Path(path).read_bytes() == altered
 
 
+@pytest.mark.parametrize("left", ["one event", "finished", "closed"])
+def test_a_journal_under_the_name_of_another_execution_is_not_published(tmp_path: Path, left: str) -> None:
+    path = journal_path(tmp_path, "exec-2")
+    Path(path).write_bytes(LEFT[left].data)
+    before = state_of(tmp_path)
+    damage = inspect(path).damage
+    with pytest.raises(JournalError) as caught:
+        recover_now(path)
+    for error in (damage, caught.value):
+        assert error is not None
+        assert (error.code, error.expected, error.actual) == ("name", "exec-2", EXECUTION_ID)
+    assert state_of(tmp_path) == before
+
+
 def test_a_seal_about_other_events_is_not_published(tmp_path: Path) -> None:
     other = OPENING + b"\n,".join(record_lines("Another")) + b"\n"
     path = put(tmp_path, other + CLOSED[len(OPEN) :])
