@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hearth_records.errors import TrustError
 from hearth_records.keys import ML_DSA_44, LocalSigner, generate_private_key, load_public_key, public_key
 from hearth_records.model import SignerName
-from hearth_records.trust import SignatureFinding, TrustPolicy, encode_policy
+from hearth_records.trust import PolicyDocument, Requirement, SignatureFinding, TrustPolicy, encode_policy
 
 if TYPE_CHECKING:
     from hearth_records.model import SealedRecord, SealPredicate
@@ -89,6 +89,23 @@ def test_a_policy_is_read() -> None:
     assert known.spki == TWO.public_key
     assert policy.key_of("0" * 64) is None
     assert json.loads(encode_policy(policy.document)) == value
+    assert encode_policy(policy.document) == json.dumps(value, indent=1).encode() + b"\n"  # in the order of FORMAT
+
+
+@pytest.mark.parametrize("number", [-1, 0, 2**53, 2**54 - 1])
+def test_numbers_have_a_range(number: int) -> None:
+    # The door refuses integers over 2^53 - 1 itself; the structs say it as well, and the schemas come from them.
+    for value, kind in ((document(version=number), PolicyDocument), (require(("seal", None, number))[0], Requirement)):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(value, kind)
+
+
+def test_an_older_policy_is_refused() -> None:
+    value = document(version=7)
+    assert decode(value).document.version == decode(value, min_version=7).document.version == 7
+    with pytest.raises(TrustError) as caught:
+        decode(value, min_version=8)
+    assert (caught.value.code, caught.value.expected, caught.value.actual) == ("policy-version", 8, 7)
 
 
 def test_white_space_and_order_are_free() -> None:
@@ -332,6 +349,14 @@ def judge(
     return None
 
 
+def reason_of(
+    value: dict[str, Any], predicate: SealPredicate, *findings: SignatureFinding, now: str | None = None
+) -> str:
+    with pytest.raises(TrustError) as caught:
+        decode(value).check_seal(predicate, findings or (finding(),), now=now)
+    return caught.value.reason
+
+
 def test_a_good_signature_by_a_known_key_is_trusted(predicate: SealPredicate) -> None:
     assert judge(document(), predicate) is None
 
@@ -343,6 +368,8 @@ def test_a_policy_ends_when_it_expires(predicate: SealPredicate) -> None:
     assert judge(value, predicate, now=AFTER) == ("policy-expired", SEALED_AT, AFTER)
     assert judge(value, predicate) == ("policy-expired", SEALED_AT, None)
     assert judge(document(), predicate, now=AFTER) is None
+    assert "has expired" in reason_of(value, predicate, now=AFTER)
+    assert "was not given" in reason_of(value, predicate)
 
 
 def test_a_signer_has_to_be_known(predicate: SealPredicate) -> None:
@@ -446,6 +473,8 @@ def test_requirements_may_name_an_algorithm(predicate: SealPredicate) -> None:
     both = signed_by(predicate, ONE, LATTICE)
     assert judge(hybrid, both, finding(), finding(LATTICE)) is None
     assert judge(hybrid, predicate, finding()) == ("requirement", 1, 0)
+    assert ML_DSA_44 in reason_of(hybrid, predicate, finding())
+    assert "algorithm" not in reason_of(document(*keys, require=require(("seal", None, 2))), predicate, finding())
     assert judge(hybrid, signed_by(predicate, LATTICE), finding(LATTICE)) == ("requirement", 1, 0)
     unheard_of = document(*keys, require=require(("seal", "ecdsa-p256-sha256", 1)))
     assert judge(unheard_of, both, finding(), finding(LATTICE)) == ("requirement", 1, 0)
