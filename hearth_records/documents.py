@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from hearth_records import profile
-from hearth_records.model import RollbackScaffold
-from hearth_records.verify import CheckName, ExitCode, Status, Verdict, combine_exit_codes
+from hearth_records.model import Count, Digest, Identifier, RollbackScaffold, Timestamp
+from hearth_records.verify import CHECKS, CheckName, ExitCode, Status, Verdict, combine_exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +41,15 @@ class CheckEntry(_Document, frozen=True, kw_only=True):
     status: Status
     code: str | None
     reason: str | None
-    seq: int | None
+    seq: Count | None
     pointer: str | None
 
 
 class SignerEntry(_Document, frozen=True, kw_only=True):
     """A signature of the seal. `name` is what the reader's policy calls the key, null when it does not know it."""
 
-    keyid: str
-    algorithm: str | None
+    keyid: Digest
+    algorithm: Identifier | None
     name: str | None
     role: Literal["seal", "countersign"]
     status: Literal["good", "bad", "not_run"]
@@ -59,23 +59,23 @@ class WarningEntry(_Document, frozen=True, kw_only=True):
     """A finding that is no error, how often it was made, and at which event first."""
 
     code: str
-    count: int
+    count: Annotated[int, Meta(ge=1, le=profile.MAX_INTEGER)]
     reason: str
-    seq: int | None
+    seq: Count | None
 
 
 class FileEntry(_Document, frozen=True, kw_only=True):
     """What came of one file. `sha256` is that of its bytes as they were read."""
 
     file: str
-    sha256: str | None
+    sha256: Digest | None
     verdict: Verdict
     exit_code: ExitCode
-    checks: tuple[CheckEntry, ...]
-    execution_id: str | None
-    chain_head: str | None
-    events: int | None
-    sealed_at: str | None
+    checks: Annotated[tuple[CheckEntry, ...], Meta(min_length=len(CHECKS), max_length=len(CHECKS))]
+    execution_id: Identifier | None
+    chain_head: Digest | None
+    events: Count | None
+    sealed_at: Timestamp | None
     signers: tuple[SignerEntry, ...]
     reformatted: bool
     warnings: tuple[WarningEntry, ...]
@@ -92,10 +92,10 @@ class ReportDocument(_Document, frozen=True, kw_only=True):
 class ScaffoldSource(_Document, frozen=True, kw_only=True):
     """What a scaffold was made from, and what the verifier said about it."""
 
-    chain_head: str
-    events: int
-    file_sha256: str
-    sealed_at: str | None
+    chain_head: Digest
+    events: Count
+    file_sha256: Digest
+    sealed_at: Timestamp | None
     signers: tuple[SignerEntry, ...]
     verdict: Verdict
 

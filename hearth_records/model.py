@@ -123,13 +123,16 @@ NonEmptyText = Annotated[
     str, Meta(min_length=1, max_length=MAX_TEXT, description="1 to 65,536 code points, verbatim; escaped when shown.")
 ]
 Count = Annotated[int, Meta(ge=0, le=profile.MAX_INTEGER, description="An integer from 0 to 2^53 - 1.")]
+_LAST_BASE64 = "[A-Za-z0-9+/]{4}|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]="
+_BASE64_SCHEMA = {"pattern": f"^(?:[A-Za-z0-9+/]{{4}})*(?:{_LAST_BASE64})$", "not": {"pattern": r"\n"}}
+"""Without a lookahead, of which some engines take no more than a million repetitions: evidence may be long."""
 MemberName = Annotated[str, Meta(min_length=1, max_length=profile.MAX_NAME_LENGTH)]
 Base64 = Annotated[
     str,
     Meta(
         min_length=4,
         description="Standard base64, padded, no white space, pad bits zero; not empty.",
-        extra_json_schema={"pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"},
+        extra_json_schema=_BASE64_SCHEMA,
     ),
 ]
 
@@ -785,7 +788,7 @@ DisclosureText = Annotated[
     Meta(
         min_length=1,
         description="Unpadded base64url of the canonical JSON of [salt, name, value] (FORMAT §6, RFC 9901).",
-        extra_json_schema={"pattern": "^[A-Za-z0-9_-]+$"},
+        extra_json_schema={"not": {"pattern": "[^A-Za-z0-9_-]"}},
     ),
 ]
 
