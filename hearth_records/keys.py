@@ -189,10 +189,13 @@ def load_public_key(data: bytes) -> PublicKey:
             code="key-not-pem",
             hint="a private key's public half: openssl pkey -in private.pem -pubout",
         )
+    text = b"".join(lines[1:-1])
     try:
-        spki = binascii.a2b_base64(b"".join(lines[1:-1]), strict_mode=True)
+        spki = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        raise TrustError("the PEM block is not base64", code="key-not-pem") from None
+        spki = b""
+    if binascii.b2a_base64(spki, newline=False) != text:  # pad bits
+        raise TrustError("the PEM block is not base64", code="key-not-pem")
     return PublicKey(spki)
 
 

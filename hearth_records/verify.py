@@ -267,8 +267,8 @@ class _Run:
     def fail(self, check: CheckName, error: HearthRecordsError) -> None:
         self.errors.setdefault(check, error)
 
-    def warn(self, code: str, reason: str, seq: int | None = None) -> None:
-        self.warnings.setdefault(code, Warned(code, reason, seq)).count += 1
+    def warn(self, code: str, reason: str, seq: int | None = None, count: int = 1) -> None:
+        self.warnings.setdefault(code, Warned(code, reason, seq)).count += count
 
     def run(self, source: canonical.LineSource) -> None:
         """All checks, as if one ran after the other; a failure of 1 to 3 ends the run."""
@@ -323,7 +323,7 @@ class _Run:
                 except FormatError as error:
                     self._keep_shape(error)
             else:
-                self.warn("torn-tail", f"the last line was cut: {len(lines[0])} bytes are ignored")
+                self.warn("torn-tail", "the last line was cut: its bytes are ignored", count=len(lines[0]))
 
     def _read_one_by_one(self, lines: list[bytes], position: int, version: canonical.Version) -> None:
         for index, line in enumerate(lines):
@@ -415,9 +415,9 @@ class _Run:
     def _judge(self, seal: Seal) -> None:
         predicate = seal.statement.predicate
         if self.last is not None and predicate.sealed_at < self.last.timestamp:
-            self.warn("sealed-before-end", "sealed_at is before the last event")
-        if any(signature.evidence for signature in seal.signatures) or seal.evidence:
-            self.warn("evidence-not-checked", "evidence beside the seal that was not checked")
+            self.warn("sealed-before-end", "sealed_at is before the last event", self.chain.length - 1)
+        if pieces := len(seal.evidence) + sum(len(signature.evidence) for signature in seal.signatures):
+            self.warn("evidence-not-checked", "evidence beside the seal that was not checked", count=pieces)
         try:
             check_arrangement(seal)
         except SealError as error:

@@ -58,7 +58,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -103,9 +103,7 @@ VERDICTS |= {70: "error"}
 USAGE, REFUSED, UNTRUSTED, INTERNAL, INTERRUPTED = 2, 3, 4, 70, 130
 
 # §9: the key ids of published example keys, with which anybody can sign.
-EXAMPLE_KEYIDS: frozenset[str] = frozenset(
-    {"074ac3e846fe74224d47915c1160709fc27b5ffef5cb54a3280ce1f8e8f6db62"}
-)
+EXAMPLE_KEYIDS: frozenset[str] = frozenset({"074ac3e846fe74224d47915c1160709fc27b5ffef5cb54a3280ce1f8e8f6db62"})
 
 JsonObject = dict[str, Any]
 
@@ -152,9 +150,7 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uf
 
 def escape(text: str) -> str:
     r"""Make text from a file safe for a terminal: what is not printable becomes \x1b, \u202e."""
-    return "".join(
-        c if c.isprintable() and not _BLANK.match(c) else c.encode("unicode_escape").decode() for c in text
-    )
+    return "".join(c if c.isprintable() and not _BLANK.match(c) else c.encode("unicode_escape").decode() for c in text)
 
 
 def show(value: object) -> str:
@@ -796,7 +792,9 @@ ALGORITHMS = {
     "ml-dsa-44": (bytes.fromhex("30820532300b06096086480165030403110382052100"), 1312, 2420),
 }
 PAYLOAD_TYPE = b"application/vnd.in-toto+json"
-PEM = re.compile(rb"\s*-----BEGIN PUBLIC KEY-----\s([\w+/=\s]+)-----END PUBLIC KEY-----\s*")
+PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----[\r\n]([A-Za-z0-9+/=\r\n]+)[\r\n]-----END PUBLIC KEY-----")
+OPENSSH = re.compile(rb"ssh-ed25519 ([A-Za-z0-9+/]{68})(?: [^\r\n]*)?")
+OPENSSH_WIRE = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"  # RFC 8709 §4: the 32 bytes of the key follow
 _P = 2**255 - 19  # RFC 8032: the field of edwards25519, and the constant d of the curve
 _D = -121665 * pow(121666, -1, _P) % _P
 
@@ -824,6 +822,20 @@ def read_spki(der: bytes | None) -> tuple[str, str, bytes]:
                 check_point(der[len(prefix) :])
             return hashlib.sha256(der).hexdigest(), algorithm, der[len(prefix) :]
     raise Defect("key", "it is not the SubjectPublicKeyInfo of an Ed25519 or ML-DSA-44 key")
+
+
+def read_key_file(data: bytes) -> bytes | None:
+    """§9, the short form: return the SubjectPublicKeyInfo in a PEM block, or of the key in a line of OpenSSH's."""
+    data = data.strip(b" \t\n\r\v\f")
+    if line := OPENSSH.fullmatch(data):
+        wire = base64.b64decode(line[1])
+        sound = wire.startswith(OPENSSH_WIRE) and len(wire) == len(OPENSSH_WIRE) + 32
+        must(sound, "key", "it is not the 51 bytes of an ssh-ed25519 key")
+        return ALGORITHMS["ed25519"][0] + wire[len(OPENSSH_WIRE) :]
+    block = PEM.fullmatch(data)
+    if block is None:
+        raise Defect("pem", "it is not one PEM block of the type PUBLIC KEY, nor one line ssh-ed25519")
+    return unbase64(b"".join(block[1].split()).decode("ascii"))
 
 
 def pae(body: bytes) -> bytes:
@@ -894,6 +906,7 @@ class Policy:
     require: Sequence[JsonObject] = ({"role": "seal", "algorithm": None, "count": 1},)
     expires: str | None = None
     require_timestamp: bool = False
+    version: int = 1
 
 
 def load_policy(data: bytes, allow_example_keys: bool = False) -> Policy:  # noqa: FBT001, FBT002 - the agreed call
@@ -917,7 +930,7 @@ def load_policy(data: bytes, allow_example_keys: bool = False) -> Policy:  # noq
             must(able, "requirement-role", reason, "require", n, "role")
     except Defect as defect:
         raise PolicyError(defect.code, defect.reason, *defect.path) from None
-    return Policy(keys, value["require"], value["expires"], value["require_timestamp"])
+    return Policy(keys, value["require"], value["expires"], value["require_timestamp"], value["version"])
 
 
 def policy_from_keys(pems: Iterable[bytes], *, allow_example_keys: bool = False) -> Policy:
@@ -925,10 +938,7 @@ def policy_from_keys(pems: Iterable[bytes], *, allow_example_keys: bool = False)
     keys: dict[str, Key] = {}
     for n, pem in enumerate(pems):
         try:
-            match = PEM.fullmatch(pem)
-            if match is None:
-                raise Defect("pem", "it is not one PEM block of the type PUBLIC KEY")
-            key = Key(*read_spki(unbase64(b"".join(match[1].split()).decode("ascii"))))
+            key = Key(*read_spki(read_key_file(pem)))
             _admit(keys, key, allow_example_keys=allow_example_keys)
         except Defect as defect:
             raise PolicyError(defect.code, defect.reason, n) from None
@@ -990,6 +1000,13 @@ def assess_signers(seal: JsonObject, policy: Policy | None) -> list[Signer]:
             good = is_good(row.algorithm, row.key.raw, signature, message)
             row.status = {True: "good", False: "bad", None: "not_run"}[good]
     return rows
+
+
+def as_signed(seal: JsonObject, rows: Sequence[Signer]) -> list[Signer]:
+    """§11: one row a signature, in the order of the file. Of several by one key the first was verified (§8)."""
+    by_keyid = {row.keyid: row for row in rows}
+    signed = [(i, by_keyid[signature["keyid"]]) for i, signature in enumerate(seal["signatures"])]
+    return [row if row.index == i else replace(row, status="not_run") for i, row in signed]
 
 
 def check_signature(seal: JsonObject, rows: Sequence[Signer]) -> str | None:
@@ -1119,10 +1136,10 @@ class Result:
         except Defect as defect:
             self.fail(name, defect)
 
-    def warn(self, code: str, reason: str, places: Sequence[int | None]) -> None:
-        """Warn once a code, if it is found in any place (an event, or None)."""
+    def warn(self, code: str, reason: str, places: Sequence[int | None], count: int | None = None) -> None:
+        """Warn once a code, if it is found in any place (an event, or None); count the places, or what is said."""
         if places:
-            warning = {"code": code, "count": len(places), "reason": reason, "seq": places[0]}
+            warning = {"code": code, "count": count or len(places), "reason": reason, "seq": places[0]}
             self.warnings.append(warning)
 
     def to_json(self, *, file: str) -> JsonObject:
@@ -1184,7 +1201,7 @@ def _verify_events(record: Record, result: Result) -> None:
     """Make checks 4 and 5, and warn of what is odd (§3)."""
     events = result.events = record.events
     if record.torn:
-        result.warn("torn-tail", f"a torn tail of {record.torn} bytes was ignored", [None])
+        result.warn("torn-tail", "the bytes of a torn tail were ignored", [None], record.torn)
     if not events:
         return
     result.chain_head = record.hashes[-1]
@@ -1208,7 +1225,8 @@ def _verify_seal(record: Record, seal: JsonObject, policy: Policy | None, now: s
     result.run("disclosures", check_disclosures, record)
     result.note("sealed", "pass")
     result.run("head", check_head, record, statement)
-    rows = result.signers = assess_signers(seal, policy)
+    rows = assess_signers(seal, policy)
+    result.signers = as_signed(seal, rows)
     result.run("signature", check_signature, seal, rows)
     result.note("trust", "not_run", "no trust policy was given")
     if policy:
@@ -1217,11 +1235,11 @@ def _verify_seal(record: Record, seal: JsonObject, policy: Policy | None, now: s
     last = len(record.events) - 1
     early = statement["predicate"]["sealed_at"] < record.events[last]["timestamp"]
     result.warn("sealed-before-end", "sealed_at is earlier than the last event", [last] * early)
-    others = [row for row in rows if row.role == "countersign" and policy]
+    others = [row for row in result.signers if row.role == "countersign" and policy]
     unknown = [None for row in others if not row.key]
     result.warn("unknown-countersigner", "the policy does not know the key", unknown)
-    idle = [None for row in others if row.key and row.status != "bad" and not row.counts()]
-    reason = "it counts for nothing: its role, its window, its revocation, or not checked"
+    idle = [None for row in others if row.status == "good" and not row.counts()]
+    reason = "it counts for nothing: its role, its window, or its revocation"
     result.warn("countersigner-not-counted", reason, idle)
     held = len(seal["evidence"]) + sum(len(s["evidence"]) for s in seal["signatures"])
     result.warn("evidence-not-checked", "this tool does not examine evidence", [None] * held)
@@ -1272,6 +1290,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     whom.add_argument("--trust", metavar="FILE", help="a trust policy")
     whom.add_argument("--key", metavar="PUBLIC.pem", action="append", help="(repeatable)")
     whom.add_argument("--no-trust", action="store_true", help="consistency only, 4 at best")
+    least = "refuse a trust policy whose version is lower"
+    add("--min-policy-version", metavar="N", type=policy_version, help=least)
     add("--format", choices=["text", "json"], default="text", help="of the report")
     add("--allow-reformatted", action="store_true", help="rewrite re-indented files first")
     add("--allow-example-keys", action="store_true", help="trust published keys, for a try")
@@ -1280,9 +1300,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.trust is None and not args.key and not args.no_trust:
         hint = "name whose seal counts, or check consistency alone with --no-trust"
         parser.error("one of --trust, --key and --no-trust is required", hint)
+    if args.min_policy_version and args.trust is None:
+        parser.error("--min-policy-version is about the policy of --trust FILE")
     if not args.files:
         parser.error("there is no file to verify", "name a record, or - for standard input")
     return args
+
+
+def policy_version(text: str) -> int:
+    """Read the version of a policy; argparse makes an error of a ValueError."""
+    if not re.fullmatch("[0-9]{1,16}", text) or not 1 <= int(text) <= MAX_INTEGER:
+        raise ValueError
+    return int(text)
 
 
 def read_policy(args: argparse.Namespace) -> Policy | None:
@@ -1290,7 +1319,10 @@ def read_policy(args: argparse.Namespace) -> Policy | None:
     allow: bool = args.allow_example_keys
     if args.trust is not None:
         with at(args.trust):
-            return load_policy(read_file(args.trust, MAX_POLICY), allow)
+            policy = load_policy(read_file(args.trust, MAX_POLICY), allow)
+            new = policy.version >= (args.min_policy_version or 1)
+            must(new, "policy-version", f"it has version {policy.version}, an older one", "version")
+            return policy
     pems: list[bytes] = []
     for name in args.key or ():
         with at(name):
