@@ -66,7 +66,7 @@ def show(name: str, values: list[float], target: str, unit: str = "") -> None:
     print(f"{name:<58} {middle:7.2f}{unit}  [{low:.2f} … {high:.2f}]  target {target}", flush=True)
 
 
-# --- figures -----------------------------------------------------------------------------------------------------------
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 
 def bench_verification(signer: LocalSigner, rounds: int, count: int) -> None:
