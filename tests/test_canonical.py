@@ -616,7 +616,7 @@ def assert_same(data: bytes) -> bool:
 
 
 @given(json_objects)
-@settings(max_examples=500)
+@settings(max_examples=250)
 @example("{}")
 @example('{"a":[[[[[[1]]]]]]}')
 @example('{"\\ue000":1}')
