@@ -33,6 +33,7 @@ from hearth_records.errors import FormatError
 from hearth_records.model import (
     Actor,
     ActorType,
+    AnyEvent,
     Approval,
     BoundaryState,
     Clock,
@@ -400,6 +401,7 @@ DETAILS: list[tuple[bytes, str, str, str]] = [
     (b'{"...":1}', "shape", "reserved-name", "/..."),
     (b'{"a":{"...":1}}', "shape", "reserved-name", "/a/..."),
     (b'{"a":[0,{"_sd":[]}]}', "shape", "reserved-name", "/a/1/_sd"),
+    (b'{"a":{"b":[1,{}],"c":{}},"d":[[]],"e":{"...":1}}', "shape", "reserved-name", "/e/..."),
     (b'{"_sd":[]}', "shape", "disclosure-digests", "/_sd"),
     (b'{"_sd":{}}', "shape", "disclosure-digests", "/_sd"),
     (b'{"_sd":null}', "shape", "disclosure-digests", "/_sd"),
@@ -1050,6 +1052,20 @@ def test_the_place_of_a_missing_comma_is_said() -> None:
         with pytest.raises(FormatError) as caught:
             lines_of(OPENING + body)
         assert facts(caught.value) == ("frame", seq, f"/events/{seq}")
+
+
+def test_another_version_is_read_by_who_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    second = canonical.Version("hearth-record/2", AnyEvent, Closing)
+    monkeypatch.setitem(canonical.VERSIONS, second.name, second)
+    data = b'{"format":"hearth-record/2","events":[\n{0}\n],"x":{}}\n'
+    for kind in (io.BytesIO, lambda data: io.BufferedReader(io.BytesIO(data))):
+        version, lines = canonical.open_lines(kind(data))
+        assert version is second
+        assert list(lines) == [(LineKind.EVENTS, [b"{0}"]), (LineKind.CLOSING, [b'],"x":{}}'])]
+        with pytest.raises(FormatError) as caught:
+            list(read_lines(kind(data)))
+        assert (caught.value.check, caught.value.code) == ("shape", "unsupported-version")
+        assert (caught.value.expected, caught.value.actual) == ("hearth-record/1", "hearth-record/2")
 
 
 @pytest.mark.parametrize("version", ["0", "2", "10", "9999999999", "1" * 40])
