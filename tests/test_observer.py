@@ -340,6 +340,15 @@ def test_one_step_is_open_at_a_time(call: Any, code: str) -> None:
     assert not observer.is_step_open(0)
 
 
+def test_indexes_go_from_zero_to_the_largest_integer() -> None:
+    observer = observe()
+    for index in (0, MAX_INTEGER):
+        with observer.step(index, "x"):
+            pass
+    observer.mark_completed("x")
+    assert_verifies(observer)
+
+
 CALLS: list[Callable[[ExecutionObserver], object]] = [
     lambda observer: observer.record_step_started(9, "A"),
     lambda observer: observer.record_step_completed(9, "A"),
