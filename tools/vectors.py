@@ -157,6 +157,12 @@ def pem_of(der: bytes, label: str = "PUBLIC KEY") -> bytes:
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
+def openssh_of(der: bytes) -> bytes:
+    """Return the DER of an Ed25519 key as a line of OpenSSH's, RFC 8709 §4, without comment and line feed."""
+    raw = der[-32:]
+    return b"ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + raw)
+
+
 class Key:
     """An Ed25519 key from a constant seed."""
 
@@ -978,6 +984,13 @@ def add_valid_trust(corpus: Corpus) -> None:
     corpus.case(
         "trust-by-pem-crlf", sealed(minimal()), "line breaks of a PEM file are free", policy=("recorder-loose",)
     )
+    block = pem_of(RECORDER.spki)
+    corpus.put("keys/recorder-lines.pem", b"\x0b" + block[:40] + b"\n\n" + block[40:].replace(b"\n", b"\r") + b"\t\x0c")
+    corpus.case(
+        "trust-by-pem-lines", sealed(minimal()), "lines may be of any length, or empty", policy=("recorder-lines",)
+    )
+    corpus.put("keys/recorder-openssh.pem", openssh_of(RECORDER.spki) + b" recorder@host\n")
+    corpus.case("trust-by-openssh", sealed(minimal()), "a key in OpenSSH's form", policy=("recorder-openssh",))
 
 
 def add_valid_disclosures(corpus: Corpus) -> None:
@@ -1353,6 +1366,10 @@ def add_versions(corpus: Corpus) -> None:
     value = json.loads(data) | {"format": "hearth-record/2"}
     case("2-reformatted", pretty(value), "re-formatted, of another version")
     case("2-other-members", pretty({"data": [], "format": "hearth-record/2"}), "re-formatted, of another version")
+    deep = [{"events": [nest(n)], "format": "hearth-record/2"} for n in (16, 17)]
+    case("2-depth-16", jcs(deep[0]), "levels count as in the frame: what stands in events is the first")
+    too_deep = "17 levels: outside the profile, so nobody asks for the version"
+    corpus.case("canonical--version-2-depth-17", jcs(deep[1]), too_deep, fails=["canonical"])
 
 
 TIMES: Final = {
@@ -2441,7 +2458,7 @@ def add_refused_keys(corpus: Corpus) -> None:
         corpus.refused_keys(name, "a weak key", pem_of(ED25519_SPKI + points[name]))
     for name in ("rsa", "p-256", "x25519", "null-parameters", "empty"):
         corpus.refused_keys(name, "not a key that can be used", pem_of(foreign_keys()[name]))
-    good = pem_of(RECORDER.spki)
+    good, openssh = pem_of(RECORDER.spki), openssh_of(RECORDER.spki)
     private = RECORDER.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     corpus.refused_keys("twice", "a key stands once", good, good)
     corpus.refused_keys("second-refused", "one of them is refused", good, pem_of(foreign_keys()["rsa"]))
@@ -2456,6 +2473,19 @@ def add_refused_keys(corpus: Corpus) -> None:
         ("no-end", good[:-30], "no PEM"),
         ("not-base64", good.replace(b"\nM", b"\n*"), "no base64"),
         ("pad-bits", good.replace(b"=\n", b"=\n"[:0]), "no padding"),
+        ("pad-bits-set", good.replace(b"U=\n", b"V=\n"), "base64 has zero pad bits, so that a key has one spelling"),
+        ("line-indented", good.replace(b"\nM", b"\n M"), "a line holds base64 and nothing else"),
+        ("line-ends-in-blank", good.replace(b"=\n", b"= \n"), "a line holds base64 and nothing else"),
+        ("one-line", good.replace(b"\n", b" "), "the marks stand in lines of their own"),
+        ("no-break-space", b"\xa0" + good, "white space is ASCII"),
+        ("openssh-two-blanks", openssh.replace(b" ", b"  "), "one blank"),
+        ("openssh-tab", openssh.replace(b" ", b"\t"), "one blank"),
+        ("openssh-padded", openssh + b"=", "51 bytes have no padding in base64"),
+        ("openssh-52-bytes", openssh + b"AA==", "the 51 bytes of RFC 8709"),
+        ("openssh-two-lines", openssh + b"\n" + openssh, "one line"),
+        ("openssh-options", b"no-pty " + openssh, "no options before it"),
+        ("openssh-rsa", openssh.replace(b"ssh-ed25519 ", b"ssh-rsa "), "another kind of key"),
+        ("openssh-order-1", openssh_of(points["order-1"]), "a weak key"),
     ):
         corpus.refused_keys(name, why, pem)
 
