@@ -256,7 +256,10 @@ def serve(name: str) -> int:
     for line in sys.stdin.buffer:
         printed = io.BytesIO()
         with contextlib.redirect_stdout(io.TextIOWrapper(printed, "utf-8")):
-            exit_code = run(json.loads(line))
+            try:
+                exit_code = run(json.loads(line))
+            except SystemExit as stop:  # wrong usage
+                exit_code = int(stop.code or 0)
             sys.stdout.flush()
             output = printed.getvalue()
         sys.stdout.buffer.write(output or b'{"exit_code":%d}\n' % exit_code)
