@@ -5,6 +5,7 @@ What needs no process of its own is called in this one, by the function that the
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import io
@@ -31,7 +32,7 @@ from hearth_records.keys import private_key_to_pem, public_key_to_pem
 from hearth_records.observer import ExecutionObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from test_cli import Argument
 
@@ -1047,19 +1048,36 @@ def test_an_outcome_that_cannot_be_recorded_is_no_success(journal: Path, status:
 # -- signals
 
 
-def start_command(journal: Path, script: str, **keywords: Any) -> subprocess.Popen[bytes]:
-    """Start `record run` with a command that says when it is ready; return when it did."""
-    process = subprocess.Popen(
+SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def started(
+    journal: Path, script: str, *, ignored: Sequence[signal.Signals] = (), **keywords: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start `record run` with a command that says when it is ready; its processes end with the `with`."""
+
+    def prepare() -> None:  # whatever started the tests may ignore signals
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+    with subprocess.Popen(
         [*run_words(journal), *python(script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
         start_new_session=True,
+        preexec_fn=prepare,  # noqa: PLW1509 - there are no threads here
         **keywords,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    return process
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def end_of(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
@@ -1095,18 +1113,18 @@ ANSWER: Final = """
 def test_a_signal_ends_the_command_and_is_recorded(
     journal: Path, send: Callable[[int, int], None], number: signal.Signals
 ) -> None:
-    process = start_command(journal, WAIT, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
-    send(process.pid, number)
-    assert end_of(process) == (128 + number, b"")
+    with started(journal, WAIT) as process:
+        send(process.pid, number)
+        assert end_of(process) == (128 + number, b"")
     event = journal_events(journal)[-1]
     assert (event["type"], event["details"]["signal"]) == ("step_failed", number)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_may_answer_a_signal(journal: Path, number: signal.Signals) -> None:
-    process = start_command(journal, ANSWER)
-    process.send_signal(number)
-    assert end_of(process) == (7, b"tidied\n")
+    with started(journal, ANSWER) as process:
+        process.send_signal(number)
+        assert end_of(process) == (7, b"tidied\n")
     event = journal_events(journal)[-1]
     assert (event["type"], event["details"]["exit_status"]) == ("step_failed", 7)
     assert event["details"]["stdout"] == output_of(b"ready\ntidied\n")
@@ -1120,12 +1138,9 @@ def test_a_signal_that_is_ignored_stays_ignored(journal: Path) -> None:
         print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)
     """
 
-    def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-
-    process = start_command(journal, script, stdin=subprocess.PIPE, preexec_fn=ignore)
-    os.killpg(process.pid, signal.SIGHUP)
-    assert end_of(process) == (0, b"True\n")
+    with started(journal, script, ignored=[signal.SIGHUP], stdin=subprocess.PIPE) as process:  # as nohup does
+        os.killpg(process.pid, signal.SIGHUP)
+        assert end_of(process) == (0, b"True\n")
 
 
 def test_what_is_typed_at_a_terminal_reaches_the_command_once(journal: Path) -> None:
@@ -1149,7 +1164,7 @@ def test_what_is_typed_at_a_terminal_reaches_the_command_once(journal: Path) -> 
 def test_no_signal_ends_the_process_before_the_outcome_is_recorded() -> None:
     handler = signal.getsignal(signal.SIGTERM)
     with Runner():
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        for number in SIGNALS:
             signal.raise_signal(number)
     assert signal.getsignal(signal.SIGTERM) == handler
 

@@ -12,7 +12,7 @@ import pytest
 from helpers import OTHER_SEED, json_events, private_key, signer
 from recorder import record_in_memory
 from test_cli import EXAMPLE, Call, Done
-from test_cli_record import new_journal, snapshot, start_command
+from test_cli_record import WAIT, new_journal, snapshot, started
 
 from hearth_records.journal import Journal
 from hearth_records.keys import private_key_to_pem, public_key_to_pem
@@ -192,9 +192,8 @@ def test_a_journal_that_is_written_is_left_alone(place: Place) -> None:
 
 def test_a_process_that_was_killed_leaves_what_it_recorded(place: Place) -> None:
     place.journal = new_journal(place.path)
-    process = start_command(place.journal, "import signal; print('ready', flush=True); signal.pause()")
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with started(place.journal, WAIT) as process:
+        os.killpg(process.pid, signal.SIGKILL)
     assert place.recover().code == 5
     assert place.close().code == 0
     *_before, step, finished = json_events((place.path / "exec-1.record.json").read_bytes())
