@@ -415,7 +415,8 @@ class _Writer:
 
     def _member(self, struct: str, member: str, node: JSONSchema) -> JSONSchema:
         """Return the schema of a member, whose description says meaning, unit and range."""
-        result = self._node({**node, **_MORE.get(f"{struct}.{member}", {})})
+        more = _spoken(_MORE, struct, member)
+        result = self._node(node if more is _NOTHING else {**node, **more})
         if (meaning := _spoken(_MEANINGS, struct, member)) is not _NOTHING:
             result["description"] = f"{meaning} {self._range(result)}".rstrip()
         if (example := _spoken(EXAMPLES, struct, member)) is not _NOTHING:

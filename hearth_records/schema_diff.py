@@ -530,11 +530,10 @@ class _Keyword:
         self.compare(*others, "additionalProperties")
 
     def _member(self, name: str, old: Any, new: Any, was: bool, is_now: bool) -> None:  # noqa: ANN401, FBT001 - a pair
-        place = pointer_join("properties", name)
         if not was and _is_false(old) and not _is_false(new):
-            self.record(place, "a member was added", narrows=False, widens=True)
+            self.record("properties", f"the member {_show(name)} was added", narrows=False, widens=True)
         elif not is_now and _is_false(new) and not _is_false(old):
-            self.record(place, "a member was removed", narrows=True, widens=False)
+            self.record("properties", f"the member {_show(name)} was removed", narrows=True, widens=False)
         else:
             self.compare(old, new, "properties", name)
 
