@@ -13,7 +13,7 @@ from hearth_records.canonical import decode_event, decode_record, encode_event
 from hearth_records.errors import SealError
 from hearth_records.keys import EXAMPLE_KEYIDS, LocalSigner, generate_private_key, load_private_key
 from hearth_records.model import ExecutionRecord, format_timestamp, system_clock
-from hearth_records.seal import check_sealed, make_closing, seal_record
+from hearth_records.seal import check_sealed, make_closing, name_signers, seal_record
 from hearth_records.verify import verify_record
 
 if TYPE_CHECKING:
@@ -193,6 +193,8 @@ def test_what_a_seal_is_about_is_given_by_name() -> None:
     arguments: tuple[Any, ...] = (GOLDEN.started, GOLDEN.finished, GOLDEN.get_execution_hash())
     with pytest.raises(TypeError):
         make_closing(*arguments, length=len(GOLDEN.events), signers=[signer()], sealed_at=SEALED_AT)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        name_signers([signer()], True)  # type: ignore[call-arg]  # noqa: FBT003 - what is refused
     assert closing_of(signer()).seal.statement.predicate.chain.head == GOLDEN.get_execution_hash()
 
 
