@@ -435,7 +435,8 @@ class _Keyword:
         for name, sign in (("inimum", 1), ("aximum", -1)):
             self._bound(f"m{name}", f"exclusiveM{name}", sign)
         for keyword, kind, sign in _BOUNDS:
-            if self.both(kind) and self.old.get(keyword, 0) != self.new.get(keyword, 0):
+            absent = 0 if sign > 0 else None  # no least length is one of 0
+            if self.both(kind) and self.old.get(keyword, absent) != self.new.get(keyword, absent):
                 self._length(keyword, kind, sign)
         for keyword in ("pattern", "format"):
             old, new = self.old.get(keyword), self.new.get(keyword)

@@ -1,0 +1,587 @@
+"""The schema commands: the linter, the comparison, documentation and types, and which version a file is of."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema_rs
+import pytest
+from helpers import needs_program
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from verifiers import VECTORS
+
+from hearth_records import schema_docs
+from hearth_records.cli import schema as command
+from hearth_records.cli.common import run
+from hearth_records.errors import FormatError
+from hearth_records.schema import DOCUMENTS, SCHEMAS, document_schema, encode_schema, findings_at, infer_version
+from hearth_records.schema_check import check_schema
+from hearth_records.schema_diff import compare_schemas
+from hearth_records.schema_words import EXAMPLES, MEANINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hearth_records.schema_diff import Comparison
+
+TESTS: Final = Path(__file__).parent
+Value = Any
+
+
+def call(*arguments: str) -> int:
+    return run("schema", lambda words: command.command(words, "schema"), arguments)
+
+
+# --- the linter ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schemas_keep_to_the_rules(name: str) -> None:
+    assert check_schema(document_schema(name)) == []
+
+
+def edit(pointer: str, value: Value) -> Callable[[Value], None]:
+    """Return an edit that sets, or with `...` removes, what stands at a pointer."""
+
+    def apply(document: Value) -> None:
+        *parents, last = pointer.split("/")[1:]
+        for name in parents:
+            document = document[int(name) if isinstance(document, list) else name]
+        if value is ...:
+            del document[last]
+        else:
+            document[last] = value
+
+    return apply
+
+
+COUNT: Final = "/$defs/Count"
+STEP: Final = "/$defs/StepFailed"
+FAULTS: Final[list[tuple[str, Callable[[Value], None], str]]] = [
+    ("meta", edit(f"{COUNT}/minimum", "0"), f"{COUNT}/minimum"),
+    ("meta", edit(f"{STEP}/required", "type"), f"{STEP}/required"),
+    ("dialect", edit("/$schema", "http://json-schema.org/draft-07/schema#"), "/$schema"),
+    ("dialect", edit("/$schema", ...), "/$schema"),
+    ("id", edit(f"{STEP}/$id", "urn:x"), f"{STEP}/$id"),
+    ("described", edit("/title", ...), ""),
+    ("described", edit(f"{STEP}/description", ...), STEP),
+    ("described", edit(f"{STEP}/properties/seq/description", ...), f"{STEP}/properties/seq"),
+    ("described", edit(f"{STEP}/properties/seq", {}), f"{STEP}/properties/seq"),
+    ("reference", edit(f"{STEP}/properties/seq/$ref", "#/$defs/Count"), f"{STEP}/properties/seq/$ref"),
+    ("reference", edit(f"{STEP}/properties/seq/$ref", "urn:x#/$defs/Count"), f"{STEP}/properties/seq/$ref"),
+    (
+        "reference",
+        edit(f"{STEP}/properties/seq/$ref", "urn:hearth-records:schema:record:1#/$defs/None"),
+        f"{STEP}/properties/seq/$ref",
+    ),
+    ("reference", edit(f"{STEP}/$anchor", "step"), f"{STEP}/$anchor"),
+    ("unused", edit("/$defs/More", {"description": "more", "type": "string"}), "/$defs/More"),
+    ("anchored", edit("/$defs/Digest/pattern", "^[0-9a-f]+$"), ""),
+    ("anchored", edit("/$defs/Identifier/pattern", "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"), "/$defs/Identifier/pattern"),
+    ("anchored", edit("/$defs/Identifier/pattern", "[a-z0-9-]+(?!\\n)$"), "/$defs/Identifier/pattern"),
+    ("anchored", edit("/$defs/Base64/not", ...), "/$defs/Base64/pattern"),
+    ("closed", edit(f"{STEP}/additionalProperties", ...), STEP),
+    ("closed", edit("/$defs/More", {"description": "more", "type": "object"}), "/$defs/More"),
+    ("bounded", edit(f"{COUNT}/maximum", ...), COUNT),
+    ("const", edit("/$defs/StepPhase/enum", ["plan"]), "/$defs/StepPhase/enum"),
+    ("default", edit(f"{STEP}/required", []), f"{STEP}/properties/seq"),
+    ("example", edit(f"{COUNT}/examples", [0, -1]), f"{COUNT}/examples/1"),
+    ("example", edit("/$defs/Timestamp/examples", ["today"]), "/$defs/Timestamp/examples/0"),
+]
+
+
+@pytest.mark.parametrize(("rule", "change", "pointer"), FAULTS)
+def test_the_linter_names_rule_and_place(rule: str, change: Callable[[Value], None], pointer: str) -> None:
+    schema = copy.deepcopy(document_schema("record"))
+    change(schema)
+    found = {(finding.keyword, finding.pointer) for finding in check_schema(schema)}
+    assert (rule, pointer) in found if pointer or rule == "described" else rule not in {name for name, _place in found}
+
+
+@pytest.mark.parametrize("schema", [True, {}, {"type": "object"}])
+def test_what_is_hardly_a_schema_is_found_wanting(schema: Value) -> None:
+    assert check_schema(schema)
+
+
+def test_the_command_that_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad, none = tmp_path / "good.json", tmp_path / "bad.json", tmp_path / "none.json"
+    good.write_bytes(encode_schema("plan"))
+    bad.write_bytes(encode_schema("plan").replace(b'"minimum": 0,', b""))
+    none.write_bytes(b"{")
+    assert call("check", str(good)) == 0
+    assert call("check", str(good), str(bad)) == 1
+    assert "[bounded]" in capsys.readouterr().out
+    assert call("check", str(good), str(none)) == 3
+    assert call("check", str(tmp_path / "missing.json")) == 3
+    assert call("check") == 2
+
+
+# --- the comparison --------------------------------------------------------------------------------------------------
+
+
+def closed(*required: str, **members: Value) -> Value:
+    return {"type": "object", "properties": members, "required": list(required), "additionalProperties": False}
+
+
+def tagged(*tags: str, keyword: str = "oneOf") -> Value:
+    return {keyword: [closed("type", type={"const": tag}, a={"type": "string"}) for tag in tags]}
+
+
+def conditional(*tags: str, **branches: Value) -> Value:
+    return {
+        "type": "object",
+        "properties": {"type": {"enum": list(tags)}},
+        "required": ["type"],
+        "allOf": [
+            {
+                "if": {"type": "object", "properties": {"type": {"const": tag}}, "required": ["type"]},
+                "then": branches.get(tag, closed("type", type={"const": tag})),
+            }
+            for tag in tags
+        ],
+    }
+
+
+TEXT: Final = {"type": "string"}
+NUMBER: Final = {"type": "integer", "minimum": 0, "maximum": 9}
+READERS, WRITERS, BOTH, BREAKING = "compatible-for-readers", "compatible-for-writers", "compatible", "breaking"
+PAIRS: Final[list[tuple[str, Value, Value, str]]] = [
+    ("nothing", closed("a", a=TEXT), closed("a", a=TEXT), BOTH),
+    ("words", TEXT | {"description": "a"}, TEXT | {"description": "b", "examples": ["c"]}, BOTH),
+    ("an optional member was added", closed(), closed(a=TEXT), WRITERS),
+    ("a required member was added", closed(), closed("a", a=TEXT), BREAKING),
+    ("a member was removed", closed(a=TEXT), closed(), READERS),
+    ("a required member was removed", closed("a", a=TEXT), closed(), BREAKING),
+    ("a member became required", closed(a=TEXT), closed("a", a=TEXT), READERS),
+    ("a member became optional", closed("a", a=TEXT), closed(a=TEXT), WRITERS),
+    ("a type was added", TEXT, {"type": ["string", "null"]}, WRITERS),
+    ("a type was removed", {"type": ["string", "null"]}, TEXT, READERS),
+    ("another type", TEXT, {"type": "integer"}, BREAKING),
+    ("fractions too", {"type": "integer"}, {"type": "number"}, WRITERS),
+    ("a value was added", {"enum": ["a"]}, {"enum": ["a", "b"]}, WRITERS),
+    ("a value was removed", {"enum": ["a", "b"]}, {"const": "a"}, READERS),
+    ("another value", {"const": "a"}, {"const": "b"}, BREAKING),
+    ("only some values", TEXT, {"enum": ["a", "b"]}, READERS),
+    ("1.0 is 1", {"enum": [1, 2]}, {"enum": [2.0, 1.0]}, BOTH),
+    ("true is not 1", {"enum": [1, 2]}, {"enum": [True, 2]}, BREAKING),
+    ("another pattern", TEXT | {"pattern": "^a"}, TEXT | {"pattern": "^b"}, BREAKING),
+    ("a pattern was added", TEXT, TEXT | {"pattern": "^b"}, READERS),
+    ("a pattern was removed", TEXT | {"pattern": "^b"}, TEXT, WRITERS),
+    ("another format", TEXT | {"format": "date"}, TEXT | {"format": "time"}, BREAKING),
+    ("longer texts", TEXT | {"maxLength": 5}, TEXT | {"maxLength": 6}, WRITERS),
+    ("shorter texts", TEXT | {"maxLength": 6}, TEXT | {"maxLength": 5}, READERS),
+    ("longer and shorter", TEXT | {"minLength": 1, "maxLength": 6}, TEXT | {"minLength": 0, "maxLength": 5}, BREAKING),
+    ("a least length of 0", TEXT, TEXT | {"minLength": 0}, BOTH),
+    ("a length of another type", {"type": "integer"}, {"type": "integer", "maxLength": 3}, BOTH),
+    ("a range grew", NUMBER, NUMBER | {"maximum": 10}, WRITERS),
+    ("a range shrank", NUMBER, NUMBER | {"minimum": 1}, READERS),
+    ("a range moved", NUMBER, NUMBER | {"minimum": 1, "maximum": 10}, BREAKING),
+    ("a bound is excluded", NUMBER, {"type": "integer", "exclusiveMinimum": 0, "maximum": 9}, READERS),
+    ("values keep the range", NUMBER, {"enum": [1, 2]}, READERS),
+    ("values leave the range", NUMBER, {"enum": [1, 20]}, BREAKING),
+    ("multiples", {"type": "integer", "multipleOf": 2}, {"type": "integer", "multipleOf": 4}, READERS),
+    ("items", {"type": "array", "items": TEXT}, {"type": "array", "items": TEXT | {"maxLength": 3}}, READERS),
+    ("items differ", {"type": "array"}, {"type": "array", "uniqueItems": True}, READERS),
+    ("more items", {"type": "array", "maxItems": 3}, {"type": "array", "maxItems": 4}, WRITERS),
+    ("a first item", {"type": "array"}, {"type": "array", "prefixItems": [TEXT]}, READERS),
+    ("it was closed", closed() | {"additionalProperties": True}, closed(), READERS),
+    ("it was opened", closed(), closed() | {"additionalProperties": True}, WRITERS),
+    (
+        "others have a type",
+        closed() | {"additionalProperties": True},
+        closed() | {"additionalProperties": TEXT},
+        READERS,
+    ),
+    ("a known one has a type", {"type": "object"}, {"type": "object", "properties": {"a": TEXT}}, READERS),
+    ("names", {"type": "object"}, {"type": "object", "propertyNames": {"maxLength": 3}}, READERS),
+    ("a branch was added", tagged("a"), tagged("a", "b"), WRITERS),
+    ("a branch was removed", tagged("a", "b"), tagged("a"), READERS),
+    ("a branch was replaced", tagged("a", "b"), tagged("a", "c"), BREAKING),
+    ("branches in another order", tagged("a", "b"), tagged("b", "a"), BOTH),
+    ("any of tagged branches", tagged("a", "b", keyword="anyOf"), tagged("a", keyword="anyOf"), READERS),
+    ("a conditional branch was added", conditional("a"), conditional("a", "b"), WRITERS),
+    ("a conditional branch was removed", conditional("a", "b"), conditional("b"), READERS),
+    ("in a branch", conditional("a"), conditional("a", a=closed("type", type={"const": "a"}, b=TEXT)), WRITERS),
+    ("an alternative was added", {"anyOf": [TEXT]}, {"anyOf": [TEXT, {"type": "null"}]}, WRITERS),
+    ("an alternative was removed", {"anyOf": [TEXT, {"type": "null"}]}, {"anyOf": [TEXT]}, READERS),
+    ("alternatives", {}, {"anyOf": [TEXT]}, READERS),
+    ("a rule was added", {"allOf": [TEXT]}, {"allOf": [TEXT, {"maxLength": 3}]}, READERS),
+    ("a rule was removed", {"allOf": [TEXT, {"maxLength": 3}]}, {"allOf": [TEXT]}, WRITERS),
+    ("less is refused", {"not": {"enum": ["a", "b"]}}, {"not": {"enum": ["a"]}}, WRITERS),
+    ("more is refused", {"not": {"enum": ["a"]}}, {"not": {"enum": ["a", "b"]}}, READERS),
+    ("a condition changed", {"if": {"const": 1}, "then": TEXT}, {"if": {"const": 2}, "then": TEXT}, BREAKING),
+    ("a consequence", {"if": {"const": 1}, "then": {}}, {"if": {"const": 1}, "then": TEXT}, READERS),
+    ("a condition was added", {}, {"if": {"const": 1}, "then": TEXT}, READERS),
+    ("branches that overlap", {"oneOf": [TEXT, {"maxLength": 3}]}, {"oneOf": [TEXT, {"maxLength": 4}]}, BREAKING),
+    ("an unknown keyword", {"x-limit": 1}, {"x-limit": 2}, BREAKING),
+    ("the same unknown keyword", {"x-limit": 1}, {"x-limit": 1}, BOTH),
+    ("what is contained", {"contains": TEXT}, {"contains": {"type": "null"}}, BREAKING),
+    ("patterns of names", {"patternProperties": {"^a": TEXT}}, {"patternProperties": {"^b": TEXT}}, BREAKING),
+    ("another default", closed(a=TEXT | {"default": "x"}), closed(a=TEXT | {"default": "y"}), BREAKING),
+    ("nothing is valid", {}, False, READERS),
+    ("anything is valid", False, True, WRITERS),
+    ("a reference that leads out", {"$ref": "urn:x"}, {"$ref": "urn:x"}, BREAKING),
+    ("a reference in a circle", {"$ref": "#"}, {"$ref": "#"}, BREAKING),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "verdict"), [pair[1:] for pair in PAIRS], ids=[pair[0] for pair in PAIRS])
+def test_a_change_is_judged(old: Value, new: Value, verdict: str) -> None:
+    assert compare_schemas(old, new).verdict == verdict
+    turned = {READERS: WRITERS, WRITERS: READERS}.get(verdict, verdict)
+    assert compare_schemas(new, old).verdict == turned
+
+
+def test_a_change_of_a_definition_is_found_through_references() -> None:
+    def schema(most: int) -> Value:
+        return {
+            "$id": "urn:x",
+            "type": "array",
+            "items": {"$ref": "urn:x#/$defs/Tree"},
+            "$defs": {
+                "Tree": closed(
+                    children={"type": "array", "items": {"$ref": "#/$defs/Tree"}}, name={"$ref": "#/$defs/N"}
+                ),
+                "N": TEXT | {"maxLength": most},
+            },
+        }
+
+    (change,) = compare_schemas(schema(3), schema(4)).changes
+    assert (change.pointer, change.effect) == ("/$defs/N/maxLength", "wider")
+    assert compare_schemas(schema(3), schema(3)).changes == ()
+
+
+@pytest.mark.parametrize("key", DOCUMENTS)
+def test_a_schema_is_compatible_with_itself(key: str) -> None:
+    assert compare_schemas(document_schema(key), copy.deepcopy(document_schema(key))).changes == ()
+
+
+def test_an_event_type_more_is_compatible_for_writers() -> None:
+    new = copy.deepcopy(document_schema("record"))
+    event = new["$defs"]["Event"]
+    event["properties"]["type"]["enum"].append("note_added")
+    branch = copy.deepcopy(event["allOf"][0])
+    branch["if"]["properties"]["type"]["const"] = "note_added"
+    event["allOf"].append(branch)
+    comparison = compare_schemas(document_schema("record"), new)
+    assert comparison.verdict == WRITERS
+    assert [change.effect for change in comparison.changes] == ["wider"]
+
+
+NAMES: Final = ["a", "b", "c"]
+LEAVES: Final = [None, True, False, 0, 1, 2, 3, 1.5, "", "a", "aa", "b", "aaa"]
+POOL: Final[list[Value]] = [
+    *LEAVES,
+    *([], [0], [1, 1], ["a"], ["a", 1], [[]], [None, "a", 2], ["aa", "aa", "aa"]),
+    *({}, {"a": 0}, {"a": "a"}, {"a": "b", "b": 1}, {"b": None}, {"c": "aa"}, {"a": {"a": 1}}, {"a": [], "c": 3}),
+    *(
+        {"a": "a", "b": "a", "c": "a"},
+        {"a": {"b": "aa"}, "b": {}},
+        {"a": {"a": {"a": 0}}},
+        {"d": 1},
+        {"a": 1, "d": "a"},
+    ),
+]
+small = st.integers(0, 3)
+keywords: Final = {
+    "type": st.sampled_from(["string", "integer", "number", "object", "array", "null", ["string", "null"]]),
+    "enum": st.lists(st.sampled_from(LEAVES), min_size=1, max_size=3, unique_by=json.dumps),
+    "const": st.sampled_from(LEAVES),
+    "minLength": small,
+    "maxLength": small,
+    "minimum": small,
+    "maximum": small,
+    "exclusiveMinimum": small,
+    "exclusiveMaximum": small,
+    "multipleOf": st.integers(1, 3),
+    "minItems": small,
+    "maxItems": small,
+    "uniqueItems": st.booleans(),
+    "minProperties": small,
+    "pattern": st.sampled_from(["^a", "a$", "b"]),
+    "required": st.lists(st.sampled_from(NAMES), max_size=2, unique=True),
+}
+
+
+def objects(inner: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
+    some = st.lists(inner, min_size=1, max_size=2)
+    nested = {
+        "properties": st.dictionaries(st.sampled_from(NAMES), inner, max_size=2),
+        "additionalProperties": inner,
+        "propertyNames": inner,
+        "patternProperties": st.dictionaries(st.sampled_from(["^a", "b"]), inner, max_size=1),
+        "items": inner,
+        "prefixItems": some,
+        "contains": inner,
+        **dict.fromkeys(("anyOf", "oneOf", "allOf"), some),
+        **dict.fromkeys(("not", "if", "then", "else"), inner),
+        "unevaluatedProperties": st.booleans(),
+    }
+    table: dict[str, st.SearchStrategy[Value]] = {**keywords, **nested}
+    chosen = st.lists(st.sampled_from(sorted(table)), max_size=3, unique=True)
+    return chosen.flatmap(lambda names: st.fixed_dictionaries({name: table[name] for name in names}))
+
+
+schemas = st.recursive(
+    st.booleans()
+    | st.just({"$ref": "#/$defs/d"})
+    | st.sampled_from([TEXT, NUMBER, tagged("a", "aa"), conditional("a")]),
+    objects,
+    max_leaves=6,
+)
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[Value, Value]:
+    """Two schemas that are nearly the same."""
+    old = {"$defs": {"d": draw(objects(st.booleans()))}, **draw(objects(schemas))}
+    new = copy.deepcopy(old)
+    for _change in range(draw(st.integers(1, 2))):
+        places = [node for node in walk(new) if isinstance(node, dict)]
+        node = draw(st.sampled_from(places))
+        name = draw(st.sampled_from(sorted(keywords)))
+        if name in node and draw(st.booleans()):
+            del node[name]
+        else:
+            node[name] = draw(keywords[name])
+    return old, new
+
+
+def walk(node: Value, depth: int = 0) -> list[Value]:
+    """Return the schemas inside of a schema that is written as `objects` writes them."""
+    found = [node]
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("properties", "patternProperties", "$defs") and isinstance(value, dict):
+                found += [inner for child in value.values() for inner in walk(child, depth + 1)]
+            elif key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+                found += [inner for child in value for inner in walk(child, depth + 1)]
+            elif key in ("additionalProperties", "propertyNames", "items", "contains", "not", "if", "then", "else"):
+                found += walk(value, depth + 1)
+    return found
+
+
+def valid(schema: Value) -> list[bool]:
+    validator = jsonschema_rs.Draft202012Validator(schema)
+    return [validator.is_valid(value) for value in POOL]
+
+
+@settings(max_examples=400)
+@given(pairs())
+def test_what_is_called_compatible_is(pair: tuple[Value, Value]) -> None:
+    old, new = pair
+    try:
+        before, after = valid(old), valid(new)
+    except (ValueError, RecursionError):  # a reference in a circle
+        return
+    comparison: Comparison = compare_schemas(old, new)
+    if comparison.for_readers:
+        assert all(was for was, now in zip(before, after, strict=True) if now)
+    if comparison.for_writers:
+        assert all(now for was, now in zip(before, after, strict=True) if was)
+
+
+def test_the_command_that_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def file(name: str, schema: Value) -> str:
+        (tmp_path / name).write_text(json.dumps(schema))
+        return str(tmp_path / name)
+
+    old, more, other = file("old", closed()), file("more", closed(**{"\x1b\x7f": TEXT})), file("other", TEXT)
+    assert call("diff", old, old) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("compatible:")
+    assert call("diff", old, more) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[-1].startswith("compatible-for-writers:")
+    assert text.replace("\n", "").isprintable()
+    assert call("diff", "--format", "json", old, other) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["format"], report["verdict"]) == ("hearth-schema-diff/1", "breaking")
+    assert (report["for_readers"], report["for_writers"]) == (False, False)
+    assert {change["effect"] for change in report["changes"]} >= {"both"}
+    assert call("diff", "--format", "json", old, more) == 0
+    assert capsys.readouterr().out.replace("\n", "").isprintable()
+    assert call("diff", old, file("none", {"type": "text"})) == 3
+    assert call("diff", old, str(tmp_path / "missing")) == 3
+    assert call("diff", old) == 2
+
+
+# --- documentation ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_examples_are_valid(name: str) -> None:
+    schema = document_schema(name)
+    for node in (schema, *schema["$defs"].values()):
+        assert findings_at(schema, node, schema_docs.example_of(schema, node)) == []
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_documentation_says_what_the_schema_says(name: str) -> None:
+    schema = document_schema(name)
+    text = schema_docs.to_markdown(schema, path=SCHEMAS[name], digest="0" * 64)
+    headings = {line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("#")}
+    assert {link.lower() for link in re.findall(r"\]\(#([^)]*)\)", text)} <= headings
+    flat = text.replace("\\|", "|")
+    for title, node in [(None, schema), *schema["$defs"].items()]:
+        assert title is None or f"## {title}\n" in text
+        assert node["description"] in text
+        for member, value in node.get("properties", {}).items() if "allOf" not in node else ():
+            assert f"`{member}`" in text
+            assert value["description"] in flat
+    for title, example in re.findall(r"^```json (.*)\n((?:.*\n)*?)```$", text, re.MULTILINE):
+        node = schema["$defs"].get(title, schema)
+        assert findings_at(schema, node, json.loads(example)) == []
+
+
+def test_every_word_is_about_a_member_that_there_is() -> None:
+    members: dict[str, set[str]] = {"Event": {"type"}, "Record": set(document_schema("record")["properties"])}
+    for key in DOCUMENTS:
+        schema = document_schema(key)
+        for name, node in schema["$defs"].items():
+            members.setdefault(name, set()).update(node.get("properties", {}))
+    roots = {"PlanDocument": "plan", "PolicyDocument": "trust", "ReportDocument": "verification"}
+    for struct, name in {**roots, "ScaffoldDocument": "scaffold", "Statement": "statement"}.items():
+        members[struct] = set(document_schema(name)["properties"])
+    members["Event"] |= {"seq", "timestamp", "previous_event_hash", "details"}
+    for struct, words in MEANINGS.items():
+        assert set(words) <= members[struct]
+    for name in EXAMPLES:
+        struct, _dot, member = name.partition(".")
+        assert not member or member in members[struct]
+
+
+# --- types -----------------------------------------------------------------------------------------------------------
+
+CONSUMER: Final = """\
+import type { DetailValue, Event, HearthRecord } from "./hearth-record/1/record";
+import type { HearthPlan } from "./hearth-plan/1/plan";
+import type { HearthTrustPolicy } from "./hearth-trust/1/trust";
+import type { HearthVerificationReport } from "./hearth-verification/1/verification";
+import type { HearthRollbackScaffold } from "./hearth-scaffold/1/scaffold";
+
+export const records: HearthRecord[] = [RECORDS];
+export const plan: HearthPlan = { format: "hearth-plan/1", plan_id: "p", steps: [] };
+
+export function why(event: Event): string {
+  switch (event.type) {
+    case "execution_started": return event.plan.plan_id;
+    case "step_started": return event.step_name;
+    case "step_completed": { const nothing: null = event.error_message; return String(nothing); }
+    case "step_failed": return event.error_message;
+    case "side_effect_observed": return event.reversible === null ? "unknown" : event.description;
+    case "security_observed": return event.security_snapshot.security_state;
+    case "execution_finished": return event.recovery?.torn_sha256 ?? event.status;
+    default: { const never: never = event; return never; }
+  }
+}
+export const details: DetailValue | undefined = records[0]!.events[0]!.details["anything"];
+export function policy(of: HearthTrustPolicy): number { return of.require[0]!.count; }
+export function code(of: HearthVerificationReport): 0 | 1 | 2 | 3 | 4 | 5 | 70 { return of.exit_code; }
+export function hint(of: HearthRollbackScaffold): string { return of.scaffold.hints[0]!.hint.description; }
+
+// @ts-expect-error a member is missing
+export const missing: HearthPlan = { format: "hearth-plan/1", plan_id: "p" };
+// @ts-expect-error a member is unknown
+export const unknown: HearthPlan = { format: "hearth-plan/1", plan_id: "p", steps: [], more: 1 };
+// @ts-expect-error not a type of event
+export const type: Event["type"] = "step_done";
+// @ts-expect-error null is not admitted here
+export const name: HearthRecord["seal"]["statement"]["predicate"]["execution_id"] = null;
+// @ts-expect-error one of several values
+export const state: HearthRecord["seal"]["statement"]["predicate"]["status"] = "started";
+"""
+
+
+def test_the_types_are_checked_by_the_compiler(tmp_path: Path) -> None:
+    node = needs_program("node")
+    compiler = TESTS / "node_modules" / "typescript" / "bin" / "tsc"
+    if not compiler.is_file():
+        needs_program("tsc (npm install in tests/)")
+    assert call("export", "--format", "typescript", "-o", str(tmp_path)) == 0
+    files = sorted((VECTORS / "valid").glob("*.json"))[::40]
+    records = ",\n".join(path.read_text("utf-8") for path in files)
+    (tmp_path / "consumer.ts").write_text(CONSUMER.replace("RECORDS", records), "utf-8")
+    options = [
+        "--noEmit",
+        "--strict",
+        "--noUncheckedIndexedAccess",
+        "--exactOptionalPropertyTypes",
+        "--target",
+        "es2022",
+    ]
+    sources = [str(path) for path in tmp_path.rglob("*.ts")]
+    assert len(sources) == len(SCHEMAS) + 1
+    done = subprocess.run([node, str(compiler), *options, *sources], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+# --- exporting and versions ------------------------------------------------------------------------------------------
+
+
+def test_the_bundle_is_the_one_file_for_a_record(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert call("export", "--bundle") == 0
+    assert capsysbinary.readouterr().out == encode_schema("record")
+    for form, suffix in (("json", "schema.json"), ("markdown", "md"), ("typescript", "d.ts")):
+        assert call("export", "--bundle", "--format", form, "-o", str(tmp_path / form)) == 0
+        assert call("export", "--bundle", "--format", form, "-o", str(tmp_path / form), "--check") == 0
+        files = [path for path in (tmp_path / form).rglob("*") if path.is_file()]
+        assert [str(path.relative_to(tmp_path / form)) for path in files] == [f"hearth-record/1/record.{suffix}"]
+    assert call("export", "--bundle", "--check") == 2
+
+
+@pytest.mark.parametrize("form", ["markdown", "typescript"])
+def test_other_forms_are_written_beside_each_other(form: str, tmp_path: Path) -> None:
+    assert call("export", "--format", form, "-o", str(tmp_path)) == 0
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(SCHEMAS)
+    assert call("export", "--format", form, "-o", str(tmp_path), "--check") == 0
+    next(tmp_path.rglob("record.*")).write_bytes(b"")
+    assert call("export", "--format", form, "-o", str(tmp_path), "--check") == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "version"),
+    [
+        (b'{"format":"hearth-record/1","events":[\n', "hearth-record/1"),
+        (b'{"format":"hearth-record/23","events":[\n{"torn', "hearth-record/23"),
+        (b' {\n "format" : "hearth-plan/1", "steps": []}', "hearth-plan/1"),
+        (b'{"exit_code":0,"format":"hearth-verification/1"}', "hearth-verification/1"),
+        (b'{"a":1,"format":"hearth-record/7"}', "hearth-record/7"),
+    ],
+)
+def test_the_version_of_a_file_is_inferred(data: bytes, version: str) -> None:
+    assert infer_version(data) == version
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "not-json"),
+        (b"{}", "no-format"),
+        (b"[]", "no-format"),
+        (b'{"format":1}', "no-format"),
+        (b'{"format":"hearth-record/01"}', "no-format"),
+        (b'{"format":"hearth-record/1\\n"}', "no-format"),
+        (b'{"events":[', "not-json"),
+    ],
+)
+def test_what_says_nothing_about_its_format_is_refused(data: bytes, code: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        infer_version(data)
+    assert caught.value.code == code
+
+
+def test_the_command_that_infers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "file"
+    for data, code, version in (
+        (b'{"format":"hearth-record/1","events":[\n', 0, "hearth-record/1\n"),
+        (b'{"format":"hearth-record/2","events":[\n', 3, "hearth-record/2\n"),
+        (b"nothing", 3, ""),
+    ):
+        path.write_bytes(data)
+        assert (call("infer-version", str(path)), capsys.readouterr().out) == (code, version)
