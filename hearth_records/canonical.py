@@ -12,6 +12,7 @@ fails is it taken apart slowly, to say which rule of which check it breaks, as i
 from __future__ import annotations
 
 import enum
+import hashlib
 import io
 import itertools
 import re
@@ -81,6 +82,8 @@ _AROUND: Final = len(",\n") + 1
 _BATCH: Final = 64 * 1024
 """Bytes of events that are decoded in one go."""
 _STREAM_CHUNK: Final = 1024 * 1024
+_SHORTEST: Final = 2
+"""Lines of a sealed record behind its opening line: an event and the closing line."""
 _encode = profile.encode
 
 _T = TypeVar("_T")
@@ -141,9 +144,10 @@ def decode_event(
 
 
 class DecodedEvents(NamedTuple):
-    """Events of successive lines, and whether any of them holds digests of disclosures."""
+    """Events of successive lines, their hashes (FORMAT §4), and whether any of them holds digests of disclosures."""
 
     events: list[AnyEvent]
+    hashes: list[str]
     hold_digests: bool
 
 
@@ -157,9 +161,8 @@ def decode_events(
             return _decode_lines(lines, version)
         except _DOUBT:
             pass  # which line it is, and why, is found out below
-    return DecodedEvents(
-        [decode_event(line, position + i, limits, version) for i, line in enumerate(lines)], hold_digests=True
-    )
+    events = [decode_event(line, position + i, limits, version) for i, line in enumerate(lines)]
+    return DecodedEvents(events, _hash_lines(lines), hold_digests=True)
 
 
 _DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)
@@ -176,7 +179,10 @@ def _decode_lines(lines: list[bytes], version: Version = _WRITTEN) -> DecodedEve
         raise ValueError
     if not are_timestamps([event.timestamp for event in events]):
         raise ValueError
-    if not are_digests([event.previous_event_hash for event in events if event.previous_event_hash is not None]):
+    hashes = _hash_lines(lines)
+    links = [event.previous_event_hash for event in events]
+    linked = links[0] is None and links[1:] == hashes[:-1]  # then each is a digest, of the event before
+    if not linked and not are_digests([link for link in links if link is not None]):
         raise ValueError
     details = profile.encode_lines([event.details_json for event in events])
     hold_digests = b'"_sd"' in details
@@ -184,7 +190,12 @@ def _decode_lines(lines: list[bytes], version: Version = _WRITTEN) -> DecodedEve
     if hold_digests or b'"..."' in details:
         for event in events:
             check_details(event.details)
-    return DecodedEvents(events, hold_digests)
+    return DecodedEvents(events, hashes, hold_digests)
+
+
+def _hash_lines(lines: list[bytes]) -> list[str]:
+    sha256 = hashlib.sha256
+    return [sha256(line).hexdigest() for line in lines]
 
 
 def _too_large(position: int, limits: Limits) -> NoReturn:
@@ -440,13 +451,15 @@ def _read_rest(stream: LineSource, limits: Limits) -> Iterator[Lines]:
 def _split(data: bytes, opening: bytes, limits: Limits) -> list[bytes] | None:
     """Return the events and the closing line of a small file that keeps to the frame, cut in one go, or None."""
     smallest = min(_BATCH, limits.first_event, limits.event, limits.closing)
-    if len(data) > smallest or not data.startswith(opening) or not data.endswith(b"}\n"):
+    if len(data) > smallest or not data.startswith(opening):
         return None
-    body, _mark, closing = data[len(opening) : -1].rpartition(b"\n")
-    if not closing.startswith(b"],") or body[:1] in (b"", b",", b"]"):
+    _opening, *lines = io.BytesIO(data).readlines()  # finds line breaks faster than `split` does
+    if len(lines) < _SHORTEST or lines[0][0] in b",]" or not lines[-1].startswith(b"],"):
         return None
-    lines = body.split(b"\n,")
-    return [*lines, closing] if body.count(b"\n") == len(lines) - 1 else None
+    closing = lines.pop()
+    events = [lines[0][:-1], *[line[1:-1] for line in lines[1:]]]
+    good = closing.endswith(b"\n") and b"".join((opening, b"\n,".join(events), b"\n", closing)) == data
+    return [*events, closing[:-1]] if good else None
 
 
 def _read_closing(line: bytes, stream: LineSource, limits: Limits, position: int) -> tuple[LineKind, list[bytes]]:

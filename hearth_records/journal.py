@@ -43,7 +43,7 @@ from hearth_records.chain import ChainState
 from hearth_records.errors import JournalError, quote
 from hearth_records.lifecycle import LifecycleState
 from hearth_records.model import ScalarError, check_identifier
-from hearth_records.profile import DEFAULT_LIMITS, sha256_hex
+from hearth_records.profile import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -355,8 +355,8 @@ def scan(source: LineSource) -> Scan:
         elif kind is LineKind.TORN:
             torn += b"".join(lines)
         else:
-            events = decode_events(lines, chain.length).events
-            chain.follow(events, [sha256_hex(line) for line in lines])
+            events, hashes, _ = decode_events(lines, chain.length)
+            chain.follow(events, hashes)
             if chain.error is not None:
                 raise chain.error
             for event in events:

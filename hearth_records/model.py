@@ -191,8 +191,8 @@ def format_timestamp(when: datetime) -> str:
             raise ValueError(msg)
         when = when.astimezone(UTC)
     if type(when) is datetime:
-        day = (when.year, when.month, when.day, when.hour, when.minute, when.second, when.microsecond)
-        return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % day  # noqa: UP031 - takes two thirds of the time of the others
+        text: str = msgspec.to_builtins(when)  # in a tenth of the time of the others; no fraction where it is zero
+        return text if len(text) == _TIMESTAMP_LENGTH else f"{text[:-1]}.000000Z"
     return f"{datetime.isoformat(when, timespec='microseconds')[:26]}Z"
 
 

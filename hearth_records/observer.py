@@ -9,6 +9,7 @@ Fail-closed: once the kernel has escalated, starting a step and any other end th
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar
@@ -195,23 +196,21 @@ class ExecutionObserver:
                 f"the clock cannot be read: {quote(recordable.to_text(error))}", code="clock"
             ) from error
         try:
-            self._record(
-                ExecutionStarted,
-                details,
-                boundary=True,
-                format=FORMAT,
-                execution_id=execution_id,
-                plan=plan if isinstance(plan, Plan) else Plan(plan_id=plan),
-                live_mode_state=LiveModeState(live_mode_state),
-                actor=actor,
-                approvals=tuple(approvals),
-                reason=self._text("reason", reason),
-                change_ref=None if change_ref is None else self._text("change_ref", change_ref),
-                links=tuple(links),
-                series=series,
-                origin=origin or default_origin(),
-                security_snapshot=SecuritySnapshot.from_kernel(kernel, "Pre-execution"),
-            )
+            members = {
+                "format": FORMAT,
+                "execution_id": execution_id,
+                "plan": plan if isinstance(plan, Plan) else Plan(plan_id=plan),
+                "live_mode_state": LiveModeState(live_mode_state),
+                "actor": actor,
+                "approvals": tuple(approvals),
+                "reason": self._text("reason", reason),
+                "change_ref": None if change_ref is None else self._text("change_ref", change_ref),
+                "links": tuple(links),
+                "series": series,
+                "origin": origin or default_origin(),
+                "security_snapshot": SecuritySnapshot.from_kernel(kernel, "Pre-execution"),
+            }
+            self._record(ExecutionStarted, members, details, boundary=True)
         except JournalError:
             raise
         except HearthRecordsError as error:
@@ -309,7 +308,7 @@ class ExecutionObserver:
         snapshot = SecuritySnapshot.from_kernel(self._kernel, f"Before step {step_index}")
         if self._is_escalated(snapshot):
             self._refuse(snapshot, {"call": "record_step_started", **step, "details": details})
-        self._record(StepStarted, details, boundary=True, error_message=None, **step)
+        self._record(StepStarted, {**step, "error_message": None}, details, boundary=True)
 
     def record_step_completed(
         self,
@@ -321,7 +320,7 @@ class ExecutionObserver:
     ) -> None:
         """Record that the open step did what it should. Raises `RecordingError` when it is not the open step."""
         step = self._step_members(step_index, step_name, self._open_phase(phase))
-        self._record(StepCompleted, details, boundary=True, error_message=None, **step)
+        self._record(StepCompleted, {**step, "error_message": None}, details, boundary=True)
 
     def record_step_failed(
         self,
@@ -340,7 +339,7 @@ class ExecutionObserver:
         """
         step = self._step_members(step_index, step_name, self._open_phase(phase))
         message = self._text("error_message", error_message, empty="(no message)")
-        self._record(StepFailed, details, boundary=True, error_message=message, **step)
+        self._record(StepFailed, {**step, "error_message": message}, details, boundary=True)
 
     def step(
         self,
@@ -384,20 +383,18 @@ class ExecutionObserver:
         """
         if reversible is not None and not isinstance(reversible, bool):
             raise RecordingError("reversible is True, False or None", code="argument", actual=repr(reversible))
-        self._record(
-            SideEffectObserved,
-            details,
-            boundary=False,
-            category=_member(SideEffectCategory, category),
-            description=self._text("description", description),
-            reversible=reversible,
-            step_index=None if step_index is None else _index(step_index),
-        )
+        members = {
+            "category": _member(SideEffectCategory, category),
+            "description": self._text("description", description),
+            "reversible": reversible,
+            "step_index": None if step_index is None else _index(step_index),
+        }
+        self._record(SideEffectObserved, members, details, boundary=False)
 
     def record_security_observed(self, context: str = "", details: Mapping[str, Any] | None = None) -> SecuritySnapshot:
         """Ask the kernel for its state, record the answer, and return it. Raises `RecordingError` after the end."""
         snapshot = SecuritySnapshot.from_kernel(self._kernel, self._text("context", context))
-        self._record(SecurityObserved, details, boundary=False, security_snapshot=snapshot)
+        self._record(SecurityObserved, {"security_snapshot": snapshot}, details, boundary=False)
         return snapshot
 
     # -- the end ------------------------------------------------------------------------------------------------------
@@ -535,9 +532,8 @@ class ExecutionObserver:
         return self._lifecycle.escalated or is_escalated(self._start.security_snapshot, snapshot)
 
     def _refuse(self, snapshot: SecuritySnapshot, refused: Mapping[str, Any]) -> NoReturn:
-        self._record(
-            SecurityObserved, {"refused": refused}, boundary=True, on_unrecordable="mark", security_snapshot=snapshot
-        )
+        members = {"security_snapshot": snapshot}
+        self._record(SecurityObserved, members, {"refused": refused}, boundary=True, on_unrecordable="mark")
         raise SecurityEscalationError(
             f"the security state is {snapshot.security_state}, the boundary state {snapshot.boundary_state}:"
             " nothing may start or complete",
@@ -560,17 +556,15 @@ class ExecutionObserver:
         snapshot = SecuritySnapshot.from_kernel(self._kernel, f"Post-execution ({what})")
         if cause not in _ENDS_AFTER_ESCALATION and self._is_escalated(snapshot) and not self.is_finished:
             self._refuse(snapshot, {"call": f"mark_{cause or status}", "reason": text, "details": details})
-        self._record(
-            ExecutionFinished,
-            details,
-            boundary=True,
-            status=status,
-            completion_reason=text,
-            cause=cause,
-            recovery=recovery,
-            unknown_effects=unknown_effects is not False,
-            security_snapshot=snapshot,
-        )
+        members = {
+            "status": status,
+            "completion_reason": text,
+            "cause": cause,
+            "recovery": recovery,
+            "unknown_effects": unknown_effects is not False,
+            "security_snapshot": snapshot,
+        }
+        self._record(ExecutionFinished, members, details, boundary=True)
 
     def _text(self, name: str, value: object, *, empty: str = "") -> str:
         if self._redact is not None and self._redact is not mask_secrets:  # no text of an event has a secret's name
@@ -594,13 +588,13 @@ class ExecutionObserver:
     def _record(
         self,
         kind: Callable[..., Event],
+        members: dict[str, Any],
         details: object,
         *,
         boundary: bool,
         on_unrecordable: OnUnrecordable | None = None,
-        **members: Any,  # noqa: ANN401 - the members of `kind`
     ) -> None:
-        """Append one event: nothing is changed unless it was taken whole."""
+        """Append one event with the members of its kind: nothing is changed unless it was taken whole."""
         if self._in_doubt:
             self._resynchronize()
         on_unrecordable = on_unrecordable or self._on_unrecordable
@@ -705,10 +699,16 @@ def _index(value: object) -> int:
 _Choice = TypeVar("_Choice", SideEffectCategory, StepPhase)
 
 
+@functools.lru_cache(maxsize=64)
+def _look_up(choices: Callable[[str], _Choice], value: str) -> _Choice:
+    return choices(value)
+
+
 def _member(choices: type[_Choice], value: str) -> _Choice:
     try:
-        return choices(value)
-    except ValueError:
+        choice: _Choice = _look_up(choices, value)
+    except (TypeError, ValueError):
         raise RecordingError(
             f"no such {choices.__name__}", code="argument", expected=", ".join(choices), actual=repr(value)
         ) from None
+    return choice

@@ -332,7 +332,7 @@ class _Run:
             except FormatError as error:
                 self._keep_shape(error)
             else:
-                self._take(canonical.DecodedEvents([event], hold_digests=True), [line])
+                self._take(canonical.DecodedEvents([event], [profile.sha256_hex(line)], hold_digests=True), [line])
 
     def _keep_shape(self, error: FormatError) -> None:
         if error.check != "shape":
@@ -343,14 +343,13 @@ class _Run:
         """Checks 4 and 5, and what 6 needs, for events that are of the right shape."""
         if "shape" in self.errors:
             return
-        events, hold_digests = decoded
+        events, hashes, hold_digests = decoded
         self.first = self.first or events[0]
         self.last = events[-1]
         if hold_digests:
             for position, (event, line) in enumerate(zip(events, lines, strict=True), self.chain.length):
                 self.digests.add(event, position, len(line))
-        sha256 = hashlib.sha256
-        self.chain.follow(events, [sha256(line).hexdigest() for line in lines])
+        self.chain.follow(events, hashes)
         if self.keep:
             self.events += events
         if "lifecycle" not in self.errors:

@@ -16,6 +16,7 @@ from verifiers import MANIFEST, NOW, Case, of_library
 from hearth_records import canonical, keys, model, trust, verify
 from hearth_records.chain import ChainState
 from hearth_records.disclosure import DigestIndex
+from hearth_records.profile import sha256_hex
 from hearth_records.verify import CHECKS, verify_file
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def no_canonical(patch: MonkeyPatch) -> None:
 
     def decode_events(lines: list[bytes], *args: Any) -> canonical.DecodedEvents:
         try:
-            return canonical.DecodedEvents([any_event.decode(line) for line in lines], hold_digests=True)
+            decoded = [any_event.decode(line) for line in lines]
+            return canonical.DecodedEvents(decoded, [sha256_hex(line) for line in lines], hold_digests=True)
         except DOUBT:
             return events(lines, *args)
 
