@@ -62,9 +62,17 @@ def _escape_char(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def safe_repr(value: object) -> str:
+    """Return what `value` says of itself, or its type's name where it fails to."""
+    try:
+        return str.__str__(repr(value))
+    except Exception:  # noqa: BLE001 - whatever the object does, there is an error to be told
+        return f"<{type(value).__name__}>"
+
+
 def quote(value: object) -> str:
     """Return `value` escaped, in quotes, and cut to a length that fits a message."""
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else safe_repr(value)
     if len(text) > _SHOWN_LENGTH:
         text = f"{text[:_SHOWN_LENGTH]}…"
     return f'"{escape(text)}"'

@@ -121,6 +121,7 @@ class Journal:
         self._size = size
         self._owner = os.getpid()
         self._fault: str | None = None
+        self._claimed = False
         _open_journals.add(self)
 
     @classmethod
@@ -178,7 +179,23 @@ class Journal:
             os.close(descriptor)
             raise
 
+    def __reduce_ex__(self, _protocol: Any) -> NoReturn:  # noqa: ANN401 - as in object
+        """Refuse to be copied or pickled: two objects would close one descriptor, and write to what has it next."""
+        msg = "a journal cannot be copied or pickled: one object writes a file"
+        raise TypeError(msg)
+
     # -- writing -------------------------------------------------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Take the journal for one observer. Raises `JournalError` when another one of this process has it."""
+        if self._claimed:
+            raise JournalError(
+                f"{quote(self.path)} is being written by another observer of this process",
+                code="locked",
+                actual=os.getpid(),
+                hint="one observer writes a journal; open it again once that one is done and closed",
+            )
+        self._claimed = True
 
     def append(self, line: bytes, *, boundary: bool) -> None:
         """Write one event's canonical bytes; see the module for when they are durable. Raises `JournalError`."""

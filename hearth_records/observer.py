@@ -1,7 +1,10 @@
 """`ExecutionObserver`: turns what happens into events, and seals the completed record.
 
 The observer records and never acts. It asks the kernel for its state when a step starts and when the execution ends,
-and nothing else of the world. It is used from one thread.
+and nothing else of the world.
+
+Calls from several threads are recorded one after the other. What a signal handler tells in the middle of a call is
+recorded right behind what that call tells, before it returns; if it may not come there, that call raises why.
 
 Fail-closed: once the kernel has escalated, starting a step and any other end than
 `mark_incomplete_security_escalation` record what was seen and raise `SecurityEscalationError`.
@@ -9,10 +12,12 @@ Fail-closed: once the kernel has escalated, starting a step and any other end th
 
 from __future__ import annotations
 
+import _thread
 import functools
 import io
 import os
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar, get_args
 
 from msgspec import Raw
 
@@ -23,10 +28,12 @@ from hearth_records.errors import (
     JournalError,
     LifecycleError,
     RecordingError,
+    SealError,
     SecurityEscalationError,
     quote,
+    safe_repr,
 )
-from hearth_records.journal import check_execution, scan
+from hearth_records.journal import Journal, check_execution, scan
 from hearth_records.lifecycle import LifecycleState, is_escalated
 from hearth_records.model import (
     FORMAT,
@@ -57,10 +64,10 @@ from hearth_records.seal import check_sealed, make_closing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from hearth_records.canonical import LineSource
-    from hearth_records.journal import Journal, Scan
+    from hearth_records.journal import Scan
     from hearth_records.kernel import SecurityKernel
     from hearth_records.keys import Signer
     from hearth_records.model import (
@@ -180,15 +187,19 @@ class ExecutionObserver:
         journal: Journal | None = None,
         redact: Redact | None = mask_secrets,
     ) -> None:
-        if journal is not None and (journal.execution_id != execution_id or journal.size != len(canonical.OPENING)):
+        if journal is not None and (
+            not isinstance(journal, Journal)
+            or journal.execution_id != execution_id
+            or journal.size != len(canonical.OPENING)
+        ):
             raise RecordingError(
                 "the journal is not a new one of this execution",
                 code="journal",
                 expected=execution_id,
-                actual=journal.execution_id,
+                actual=getattr(journal, "execution_id", type(journal).__name__),
                 hint="Journal.create makes a new one, ExecutionObserver.resume goes on with one that has begun",
             )
-        self._begin(journal or MemorySink(), kernel, clock, on_unrecordable, redact)
+        self._begin(journal, kernel, clock, on_unrecordable, redact)
         try:
             self._last_time = format_timestamp(clock())
         except Exception as error:
@@ -219,18 +230,32 @@ class ExecutionObserver:
             ) from error
         except ScalarError as error:
             raise RecordingError(str(error), code=error.code, pointer=f"/{error.member}") from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise RecordingError(f"the execution cannot be recorded: {quote(str(error))}", code="argument") from error
+        except Exception as error:
+            text = quote(recordable.to_text(error))
+            raise RecordingError(f"the execution cannot be recorded: {text}", code="argument") from error
+        if journal is not None:
+            journal.claim()
 
     def _begin(
         self,
-        sink: EventSink,
+        journal: Journal | None,
         kernel: SecurityKernel,
         clock: Callable[[], datetime],
         on_unrecordable: OnUnrecordable,
         redact: Redact | None,
     ) -> None:
-        self._sink = sink
+        if on_unrecordable not in get_args(recordable.OnUnrecordable):
+            raise RecordingError(
+                "on_unrecordable is mark or raise", code="argument", actual=recordable.to_text(on_unrecordable)
+            )
+        if redact is not None and not callable(redact):
+            raise RecordingError(
+                "redact is a function of a name and a value, or None", code="argument", actual=type(redact).__name__
+            )
+        self._sink: EventSink = journal or MemorySink()
+        self._lock = _thread.RLock()
+        self._is_recording = False
+        self._told_meanwhile: list[Callable[[], None]] = []
         self._redact = redact
         self._kernel = kernel
         self._clock = clock
@@ -239,6 +264,11 @@ class ExecutionObserver:
         self._head: str | None = None
         self._last_time = ""
         self._in_doubt = False
+
+    def __reduce_ex__(self, _protocol: Any) -> NoReturn:  # noqa: ANN401 - as in object
+        """Refuse to be copied or pickled: a record is written by one observer."""
+        msg = "an observer cannot be copied or pickled: one object writes a record"
+        raise TypeError(msg)
 
     @classmethod
     def resume(
@@ -265,6 +295,7 @@ class ExecutionObserver:
             raise JournalError(
                 "the journal holds no event", code="no-event", hint="nothing was acknowledged: start anew"
             )
+        journal.claim()
         return observer
 
     def _resynchronize(self) -> Scan:
@@ -382,7 +413,7 @@ class ExecutionObserver:
 
         """
         if reversible is not None and not isinstance(reversible, bool):
-            raise RecordingError("reversible is True, False or None", code="argument", actual=repr(reversible))
+            raise RecordingError("reversible is True, False or None", code="argument", actual=safe_repr(reversible))
         members = {
             "category": _member(SideEffectCategory, category),
             "description": self._text("description", description),
@@ -482,7 +513,7 @@ class ExecutionObserver:
                 "the execution was recorded in another mode",
                 code="live-mode-state",
                 expected=recorded,
-                actual=str(live_mode_state),
+                actual=recordable.to_text(live_mode_state),
             )
         lines = self._sink.read()
         return ExecutionRecord(tuple(canonical.decode_event(line, position) for position, line in enumerate(lines)))
@@ -497,6 +528,12 @@ class ExecutionObserver:
                 again with another signer.
 
         """
+        if self._is_recording and self._is_interrupted():
+            raise SealError(
+                "a signal handler cannot seal in the middle of an event",
+                code="busy",
+                hint="end the record in the handler, and seal it when the interrupted call has returned",
+            )
         if self._in_doubt:
             self._resynchronize()
         signers = (signer, *more)
@@ -594,7 +631,57 @@ class ExecutionObserver:
         boundary: bool,
         on_unrecordable: OnUnrecordable | None = None,
     ) -> None:
-        """Append one event with the members of its kind: nothing is changed unless it was taken whole."""
+        """Append one event with the members of its kind, or leave that to the call that a signal handler interrupts."""
+        append = functools.partial(self._append, kind, members, details, boundary, on_unrecordable)
+        if self._is_recording and self._is_interrupted():
+            self._told_meanwhile.append(append)
+            return
+        with self._lock:
+            self._is_recording = True
+            try:
+                append()
+            except BaseException as error:
+                for fault in self._append_what_was_told():
+                    error.add_note(f"what was told meanwhile could not be recorded: {fault}")
+                raise
+            for fault in self._append_what_was_told():
+                raise fault
+
+    def _append_what_was_told(self) -> list[HearthRecordsError]:
+        """Append what signal handlers told meanwhile; return why some of it could not be."""
+        faults = []
+        while True:
+            while self._told_meanwhile:
+                try:
+                    self._told_meanwhile.pop(0)()
+                except HearthRecordsError as error:
+                    faults.append(error)
+            self._is_recording = False  # from here on a handler appends by itself
+            if not self._told_meanwhile:
+                return faults
+            self._is_recording = True
+
+    def _is_interrupted(self) -> bool:
+        """Whether this runs in the middle of `_record` of this observer, in a signal handler.
+
+        That stands on the stack and not in a variable: a handler that raises would leave the variable as it was.
+        """
+        frame: FrameType | None = sys._getframe(1).f_back  # noqa: SLF001 - the stack has no other name
+        while frame is not None:
+            if frame.f_code is ExecutionObserver._record.__code__ and frame.f_locals["self"] is self:
+                return True
+            frame = frame.f_back
+        return False
+
+    def _append(
+        self,
+        kind: Callable[..., Event],
+        members: dict[str, Any],
+        details: object,
+        boundary: bool,  # noqa: FBT001 - passed on by `_record`
+        on_unrecordable: OnUnrecordable | None,
+    ) -> None:
+        """Append one event: nothing is changed unless it was taken whole."""
         if self._in_doubt:
             self._resynchronize()
         on_unrecordable = on_unrecordable or self._on_unrecordable
@@ -666,7 +753,14 @@ class ObservedStep:
             self._observer.record_step_completed(self.step_index, self.step_name, self.details)
             return
         try:
-            self._observer.record_step_failed(self.step_index, self.step_name, describe(error), self.details)
+            try:
+                self._observer.record_step_failed(self.step_index, self.step_name, describe(error), self.details)
+            except RecordingError as fault:
+                if fault.code not in ("unrecordable", "too-large"):
+                    raise
+                # The failure counts for more than what was to be said about it.
+                error.add_note(f"the details of step {self.step_index} could not be recorded: {fault}")
+                self._observer.record_step_failed(self.step_index, self.step_name, describe(error))
         except HearthRecordsError as fault:
             error.add_note(f"the failure of step {self.step_index} could not be recorded: {fault}")
 
@@ -692,7 +786,7 @@ def describe(error: BaseException) -> str:
 
 def _index(value: object) -> int:
     if type(value) is not int or not 0 <= value <= MAX_INTEGER:
-        raise RecordingError("step_index is an integer from 0 to 2^53 - 1", code="step-index", actual=repr(value))
+        raise RecordingError("step_index is an integer from 0 to 2^53 - 1", code="step-index", actual=safe_repr(value))
     return value
 
 
@@ -709,6 +803,6 @@ def _member(choices: type[_Choice], value: str) -> _Choice:
         choice: _Choice = _look_up(choices, value)
     except (TypeError, ValueError):
         raise RecordingError(
-            f"no such {choices.__name__}", code="argument", expected=", ".join(choices), actual=repr(value)
+            f"no such {choices.__name__}", code="argument", expected=", ".join(choices), actual=safe_repr(value)
         ) from None
     return choice

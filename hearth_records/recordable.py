@@ -61,7 +61,7 @@ def to_details(value: object, on_unrecordable: OnUnrecordable = "mark", redact: 
     """
     if value is None or (type(value) is dict and not value):
         return b"{}"
-    if type(value) is dict and (data := _encode_simple(value, redact)) is not None:
+    if type(value) is dict and (data := _encode_simple(value.copy(), redact)) is not None:  # a thread may change it
         return data
     walk = _Walk(strict=on_unrecordable == "raise", redact=redact)
     try:

@@ -96,7 +96,7 @@ def make_closing(
     try:
         check_timestamp("sealed_at", sealed_at)
     except ScalarError as error:
-        raise SealError(str(error), code=error.code, actual=str(sealed_at)) from error
+        raise SealError(str(error), code=error.code, actual=recordable.to_text(sealed_at)) from error
     names = name_signers(signers, allow_example_keys=allow_example_keys)
     statement = build_statement(started, finished, head=head, length=length, sealed_at=sealed_at, signers=names)
     message = preimage(statement)

@@ -45,6 +45,7 @@ from hearth_records.model import (
     ExecutionRecord,
     ExecutionStarted,
     SealedRecord,
+    check_timestamp,
 )
 from hearth_records.profile import DEFAULT_LIMITS
 from hearth_records.statement import preimage
@@ -248,6 +249,8 @@ class _Run:
     """One run over one file: what each check came to so far."""
 
     def __init__(self, policy: TrustPolicy | None, now: str | None, limits: Limits, *, keep: bool) -> None:
+        if now is not None:
+            check_timestamp("now", now)
         self.policy = policy
         self.now = now
         self.limits = limits
@@ -597,12 +600,15 @@ def verify_record(
         data: the whole file.
         policy: the reader's trust policy; without one, `signature` and `trust` do not run and the best verdict is
             "untrusted".
-        now: the present time as a timestamp; needed where the policy expires.
+        now: the present time as a timestamp (`format_timestamp`); needed where the policy expires.
         allow_reformatted: rewrite a re-formatted file to its frame first; the report then says so.
         limits: sizes in bytes that are accepted.
 
+    Raises:
+        ValueError: `now` is no timestamp.
+
     """
-    source = data
+    source = data = bytes(data)
     run = _Run(policy, now, limits, keep=True)
     if len(data) > limits.file:
         run.fail("read", _too_large(limits))

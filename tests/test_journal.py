@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import copy
 import functools
 import gc
 import os
+import pickle
 import re
 import resource
 import signal
@@ -21,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder import EXECUTION_ID, RECORDING, Note, Recorder, expected_lines, record_in_memory
 
-from hearth_records import files, journal
+from hearth_records import files, journal, lifecycle
 from hearth_records.canonical import OPENING, encode_event
 from hearth_records.errors import JournalError, LifecycleError, RecordingError, SealError
 from hearth_records.journal import Journal, journal_path, record_path, scan
@@ -614,6 +617,46 @@ def test_the_system_calls_are_those_of_the_docstring_in_that_order(
     ]
 
 
+def test_one_observer_of_this_process_writes_a_journal(tmp_path: Path) -> None:
+    written, observer = begin(tmp_path)
+    with pytest.raises(JournalError) as caught:
+        ExecutionObserver.resume(written, HearthKernel())
+    assert (caught.value.code, caught.value.actual) == ("locked", os.getpid())
+    observer.record_step_started(0, "Deploy")
+    assert scan(written.source()).chain.length == 2
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_journal_and_its_observer_are_not_copied(tmp_path: Path, duplicate: Callable[[object], object]) -> None:
+    written, observer = begin(tmp_path)
+    for original in (written, observer):
+        with pytest.raises(TypeError):
+            duplicate(original)
+    gc.collect()
+    other = (tmp_path / "other").open("wb", buffering=0)  # would get the descriptor that a copy closed
+    observer.record_step_started(0, "Deploy")
+    other.close()
+    assert (tmp_path / "other").read_bytes() == b""
+    assert len(written.read()) == 2
+
+
+def test_threads_record_one_after_the_other(tmp_path: Path) -> None:
+    written, observer = begin(tmp_path, sync="step")
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            calls = [
+                pool.submit(observer.record_side_effect, "other", str(number), reversible=None) for number in range(400)
+            ]
+        assert [call.result() for call in calls] == [None] * 400
+    finally:
+        sys.setswitchinterval(before)
+    observer.mark_failed("x")
+    assert len(written.read()) == 402
+    assert verify_record(observer.seal(signer()).data, policy_for(signer())).exit_code == 0
+
+
 # --- what a signal handler may do -----------------------------------------------------------------------------------
 
 
@@ -621,23 +664,26 @@ class Interrupted(Exception):  # noqa: N818 - as a signal handler would raise it
     pass
 
 
-INTERRUPTIBLE = (journal.__file__, files.__file__, contextlib.__file__)
+INTERRUPTIBLE = (journal.__file__, files.__file__, contextlib.__file__, lifecycle.__file__)
+INTERRUPTIBLE_CALLS = ("_record", "_append", "_append_what_was_told")
 
 
-def run_interrupted(call: Callable[[], object], when: int) -> bool:
-    """Call something and raise at the `when`th bytecode of the journal or of what leads to it, as a handler would."""
+def run_interrupted(call: Callable[[], object], when: int, handler: Callable[[], object] | None = None) -> bool:
+    """Call something, and a handler at the `when`th bytecode of the journal or of what leads to it; or raise there."""
     count = 0
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal count
         code = frame.f_code
-        if code.co_filename not in INTERRUPTIBLE and code.co_name != "_record":
+        if code.co_filename not in INTERRUPTIBLE and code.co_name not in INTERRUPTIBLE_CALLS:
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":
             count += 1
-            if count == when:
+            if count == when and handler is None:
                 raise Interrupted
+            if count == when and handler is not None:
+                handler()  # which is not traced itself
         return trace
 
     before = sys.gettrace()
@@ -648,7 +694,7 @@ def run_interrupted(call: Callable[[], object], when: int) -> bool:
         return True
     finally:
         sys.settrace(before)
-    return False
+    return count >= when
 
 
 def _interrupted_everywhere(
@@ -717,6 +763,95 @@ def test_an_end_interrupted_anywhere_can_still_be_sealed_or_recovered(tmp_path: 
         verified = verify_record(data, policy_for(signer())).require()
         assert [encode_event(event) for event in verified.record.events][:-1] == before
     assert seen == {"poisoned", "sealed", "not finished"}
+
+
+def _told_anywhere(
+    tmp_path: Path, call: Callable[[ExecutionObserver], object], handler: Callable[[ExecutionObserver], object]
+) -> Iterator[tuple[Journal, ExecutionObserver, list[bytes]]]:
+    """Yield as `_interrupted_everywhere`, each time with a handler that returns, in the middle of a call."""
+    for when in range(1, 5000, 3):
+        directory = tmp_path / str(when)
+        directory.mkdir()
+        written, observer = begin(directory)
+        observer.record_step_started(0, "Deploy")
+        before = written.read()
+        if not run_interrupted(functools.partial(call, observer), when, functools.partial(handler, observer)):
+            assert when > 200
+            return
+        yield written, observer, before
+    raise AssertionError
+
+
+def test_what_a_signal_handler_records_in_the_middle_of_a_call_stands_beside_it(tmp_path: Path) -> None:
+    def beat(observer: ExecutionObserver) -> None:
+        observer.record_side_effect("other", "heartbeat", reversible=None)
+
+    def work(observer: ExecutionObserver) -> None:
+        observer.record_side_effect("other", "work", reversible=None)
+
+    for written, observer, before in _told_anywhere(tmp_path, work, beat):
+        lines = written.read()
+        told = [re.findall(rb'"description":"([a-z]+)"', line)[0] for line in lines[len(before) :]]
+        assert (lines[: len(before)], sorted(told)) == (before, [b"heartbeat", b"work"])
+        observer.mark_failed("x")
+        assert verify_record(observer.seal(signer()).data, policy_for(signer())).exit_code == 0
+
+
+def test_a_signal_handler_may_end_the_record_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    refused = []
+
+    def work(observer: ExecutionObserver) -> None:
+        try:
+            observer.record_side_effect("other", "work", reversible=None)
+        except RecordingError as error:
+            refused.append(error.code)
+
+    for written, observer, before in _told_anywhere(tmp_path, work, lambda observer: observer.mark_failed("SIGTERM")):
+        count = len(written.read()) - len(before)
+        assert count == (1 if refused else 2)
+        assert refused in ([], ["finished"])
+        refused.clear()
+        assert verify_record(observer.seal(signer()).data, policy_for(signer())).exit_code == 0
+
+
+def test_what_a_signal_handler_may_not_record_is_raised_by_the_call_it_interrupts(tmp_path: Path) -> None:
+    raised = []
+
+    def work(observer: ExecutionObserver) -> None:
+        try:
+            observer.record_side_effect("other", "work", reversible=None)
+        except RecordingError as error:
+            raised.append(error.code)
+
+    def nonsense(observer: ExecutionObserver) -> None:
+        try:
+            observer.record_step_completed(7, "Never started")
+        except RecordingError as error:
+            raised.append(error.code)
+
+    for written, observer, before in _told_anywhere(tmp_path, work, nonsense):
+        assert raised == ["other-step"]
+        raised.clear()
+        assert len(written.read()) == len(before) + 1
+        observer.mark_failed("x")
+        assert verify_record(observer.seal(signer()).data, policy_for(signer())).exit_code == 0
+
+
+def test_a_signal_handler_cannot_seal_in_the_middle_of_an_event(tmp_path: Path) -> None:
+    codes = set()
+
+    def seal(observer: ExecutionObserver) -> None:
+        try:
+            observer.seal(signer())
+        except SealError as error:
+            codes.add(error.code)
+
+    for written, observer, before in _told_anywhere(tmp_path, lambda observer: observer.mark_failed("x"), seal):
+        if not written.path or not Path(written.path).exists():
+            continue  # it was sealed behind the event
+        assert len(written.read()) == len(before) + 1
+        assert verify_record(observer.seal(signer()).data, policy_for(signer())).exit_code == 0
+    assert codes == {"busy", "not-finished"}
 
 
 # --- a key that cannot sign -----------------------------------------------------------------------------------------

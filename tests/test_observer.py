@@ -521,7 +521,9 @@ def test_a_failure_that_cannot_be_recorded_does_not_hide_the_error() -> None:
         step.details["a"] = b""
         raise ValueError("why")
     assert len(caught.value.__notes__) == 1
-    assert observer.is_step_open(0)
+    failed = last_of(observer)
+    assert (type(failed), failed.error_message, failed.details) == (StepFailed, "ValueError: why", {})
+    observer.mark_failed("x")
     with pytest.raises(RecordingError), observer.step(1, "B"):
         raise AssertionError
 
