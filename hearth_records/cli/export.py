@@ -46,6 +46,12 @@ def command(arguments: Sequence[str], prog: str) -> int:
     if os.path.lexists(options.out):
         raise exists_already(options.out)
     signs = options.to == _SIGNS
+    if signs and not options.trust and not options.without_trust:
+        raise CommandError(
+            "nothing says whose signature is accepted",
+            exit_code=USAGE,
+            hint=f"give --trust FILE or {_WITHOUT}; --key is what is signed with",
+        )
     policy = read_policy(argparse.Namespace(**{**vars(options), "key": None if signs else options.key}), _WITHOUT)
     if options.to == "evidence" and policy is None:
         raise CommandError(

@@ -124,11 +124,12 @@ def read_envelope(data: bytes) -> SealEnvelope:
 def _read_statement(body: bytes) -> Statement:
     try:
         statement = canonical.decode_document(body, Statement, what="payload")
+        written = canonical.encode_statement(statement)
     except FormatError as error:
         raise FormatError(
             f"the payload is not a seal's statement: {error}", check="shape", code=error.code, pointer="/payload"
         ) from None
-    if canonical.encode_statement(statement) != body:
+    if written != body:
         raise FormatError(
             "the payload is not in its canonical bytes",
             code="not-canonical",

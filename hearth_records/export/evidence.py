@@ -40,11 +40,11 @@ Every line of the record is an event and holds the SHA-256 of the line before. T
 
 ```sh
 sed -e 1d -e '$d' -e 's/^,//' {record} | {{
-  last=null
+  n=0 last=null
   while IFS= read -r event; do
     case $event in
-      *"\\"previous_event_hash\\":$last,"*) ;;
-      *) echo "the chain is broken before: $event"; exit 1 ;;
+      *"\\"previous_event_hash\\":$last,"*) n=$((n + 1)) ;;
+      *) echo "the chain is broken before event $n"; exit 1 ;;
     esac
     last="\\"$(printf %s "$event" | sha256sum | cut -c 1-64)\\""
   done
