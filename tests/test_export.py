@@ -25,6 +25,7 @@ from helpers import (
 )
 from test_trust_cli import Call, write_policy
 
+from hearth_records import files
 from hearth_records.canonical import decode_closing, encode_closing
 from hearth_records.countersignature import countersign
 from hearth_records.errors import FormatError, HearthRecordsError
@@ -281,19 +282,19 @@ def test_evidence_holds_what_the_record_and_the_policy_hold() -> None:
     sealed = sealed_from(data)
     keys = {one.keyid: one for one in (ONE, TWO, THREE)}
     known = [keys[signature.keyid] for signature in sealed.seal.signatures[:2]]
-    files = export_evidence(sealed, policy_for(*known))
-    assert sorted(files) == [
+    members = export_evidence(sealed, policy_for(*known))
+    assert sorted(members) == [
         *("VERIFY.md", "exec-1.record.json", "head", "preimage", "public_key-1.pem", "public_key-2.pem"),
         *(f"signature-{n}" for n in (1, 2, 3)),
         *(f"timestamp-{n}-1.tsr" for n in (1, 2, 3)),
     ]
-    assert files["exec-1.record.json"] == data
-    assert files["head"] == sealed.chain_head.encode() + b"\n"
-    assert files["preimage"] == preimage(sealed.statement)
-    assert files["public_key-2.pem"] == public_key_to_pem(known[1].public_key)
-    assert files["signature-3"] == sealed.seal.signatures[2].sig_bytes
-    assert files["timestamp-3-1.tsr"] == base64.b64decode(STAMP.data)
-    text = files["VERIFY.md"].decode()
+    assert members["exec-1.record.json"] == data
+    assert members["head"] == sealed.chain_head.encode() + b"\n"
+    assert members["preimage"] == preimage(sealed.statement)
+    assert members["public_key-2.pem"] == public_key_to_pem(known[1].public_key)
+    assert members["signature-3"] == sealed.seal.signatures[2].sig_bytes
+    assert members["timestamp-3-1.tsr"] == base64.b64decode(STAMP.data)
+    text = members["VERIFY.md"].decode()
     assert text.count("-in timestamp-") == 2 * 3
     assert f"Signature 3: countersignature, key {sealed.seal.signatures[2].keyid}" in text
     assert "-inkey public_key-3.pem" not in text
@@ -412,13 +413,36 @@ def test_wrong_usage(call: Call) -> None:
         ("good", "--to", "sshsig", "-o", "out", "--key", "pq.pem", *TRUST),
         ("good", "--to", "sshsig", "-o", "out", "--key", "two.pem", "--unverified", *TRUST),
     ):
-        assert call("export", *arguments).code == 2, arguments
+        done = call("export", *arguments)
+        assert (done.code, done.out) == (2, ""), arguments
+        assert "hint: " in done.err
     for arguments in (
         ("good", "--to", "sshsig", "-o", "out", "--key", "two.pub.pem", *TRUST),
         ("good", "--to", "sshsig", "-o", "out", "--key", str(EXAMPLE_KEYS / "example.pem"), *TRUST),
     ):
         assert call("export", *arguments).code == 3, arguments
     assert listing() == before
+
+
+def test_a_directory_that_appears_meanwhile_is_not_replaced(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = files.write_new_directory
+
+    def late(path: str, members: dict[str, bytes]) -> None:
+        Path(path).mkdir()
+        write(path, members)
+
+    monkeypatch.setattr(files, "write_new_directory", late)
+    assert export(call, "evidence", "good", "-o", "out", *TRUST) == 2
+    assert list(Path("out").iterdir()) == []
+
+
+def test_help_depends_on_the_form(call: Call) -> None:
+    for form in ("dsse", "sshsig"):
+        done = call("export", "--to", form, "--help")
+        assert done.code == 0
+        assert ("--passphrase-file" in done.out) is (form == "sshsig")
+        assert ("PUBLIC.pem" in done.out) is (form == "dsse")
+    assert call("export", "--help").code == call("import", "--help").code == 0
 
 
 def test_a_record_comes_from_standard_input(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,7 +474,7 @@ def test_what_does_not_verify_is_not_imported(call: Call) -> None:
     bad["signatures"][0]["sig"] = json.loads(export_dsse(other))["signatures"][0]["sig"]
     twice = json.loads(ENVELOPE)
     twice["signatures"] *= 2
-    files = {
+    written = {
         "other.journal": b"".join(other.data.splitlines(keepends=True)[:-1]),
         "short.journal": b"".join(JOURNAL.splitlines(keepends=True)[:-1]),
         "altered.journal": JOURNAL.replace(b"rows written", b"rows read!!!"),
@@ -460,7 +484,7 @@ def test_what_does_not_verify_is_not_imported(call: Call) -> None:
         "twice.dsse": json.dumps(twice).encode(),
         "no.dsse": b"{}",
     }
-    for name, data in files.items():
+    for name, data in written.items():
         Path(name).write_bytes(data)
     before = listing()
     for envelope_name, source, code in (

@@ -58,7 +58,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
             "evidence holds the public keys, and a record has none", exit_code=USAGE, hint="give --trust FILE or --key"
         )
     if signs and len(options.key) != 1:
-        raise CommandError("an SSH signature is made with one key", exit_code=USAGE)
+        raise CommandError("an SSH signature is made with one key", exit_code=USAGE, hint="export once for each key")
     _data, report = verify_input(options.file, policy)
     sealed = report.sealed_record
     if sealed is None or (policy is not None and report.exit_code):

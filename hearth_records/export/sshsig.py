@@ -53,6 +53,7 @@ def export_sshsig(sealed: SealedRecord, signer: Signer, *, allow_example_keys: b
             code="sshsig-algorithm",
             expected=keys.ED25519,
             actual=name.algorithm,
+            hint="make one with: hearth-records keygen",
         )
     key = keys.public_key(bytes(signer.public_key))
     message = preimage(sealed.statement)
