@@ -36,7 +36,8 @@ Run the commands in this directory, with a POSIX shell. Each block ends with sta
 
 ## 1. The chain
 
-Every line of the record is an event and holds the SHA-256 of the line before. The last one's is the head.
+Every line between the first and the last is an event and holds the SHA-256 of the one before; that of the last event
+is the head. This takes some milliseconds an event.
 
 ```sh
 sed -e 1d -e '$d' -e 's/^,//' {record} | {{
