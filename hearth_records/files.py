@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-__all__ = ["check_regular", "open_regular", "read_regular", "sync_directory", "write_new"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["check_regular", "open_regular", "read_regular", "sync_directory", "write_new", "write_new_directory"]
 
 PathLike = str | os.PathLike[str]
 
@@ -66,6 +69,39 @@ def write_new(path: PathLike, data: bytes, *, mode: int = 0o644) -> None:
         error.filename, error.filename2 = target, None  # what the caller named, not the name beside it
         raise
     sync_directory(directory or ".")
+
+
+def write_new_directory(path: PathLike, members: Mapping[str, bytes]) -> None:
+    """Write a directory of files that does not exist yet: it is there whole and durable, or not at all.
+
+    The files go to a directory beside it, which then gets the real name by `rename`. That never replaces anything but
+    an empty directory, and only one that somebody makes while this runs.
+
+    Raises:
+        FileExistsError: there is something of that name already.
+        OSError: it cannot be written; nothing is left behind.
+
+    """
+    target = os.fspath(path)
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    parent, name = os.path.split(target.rstrip("/"))
+    scratch = os.path.join(parent, f".{name}.{os.urandom(8).hex()}.new")  # noqa: PTH118 - as in write_new
+    try:
+        os.mkdir(scratch)  # noqa: PTH102 - as in write_new
+        try:
+            for member, data in members.items():
+                write_new(os.path.join(scratch, member), data)  # noqa: PTH118 - as in write_new
+            os.rename(scratch, target)  # noqa: PTH104 - as in write_new
+        except BaseException:
+            for member in os.listdir(scratch):  # noqa: PTH208 - as in write_new
+                os.unlink(os.path.join(scratch, member))  # noqa: PTH108, PTH118 - as in write_new
+            os.rmdir(scratch)  # noqa: PTH106 - as in write_new
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = target, None  # what the caller named, not the name beside it
+        raise
+    sync_directory(parent or ".")
 
 
 def sync_directory(path: PathLike) -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "private_key_to_pem",
     "public_key",
     "public_key_to_pem",
+    "ssh_wire",
 ]
 
 ED25519: Final = "ed25519"
@@ -222,6 +223,11 @@ def _spki_of_ssh(line: bytes) -> bytes:
     ):
         raise TrustError("not an ssh-ed25519 key: one blank, base64 of its 51 bytes", code="key-not-openssh")
     return prefix + blob[len(_SSH_WIRE) :]
+
+
+def ssh_wire(key: PublicKey) -> bytes:
+    """Return an Ed25519 key as SSH writes it on the wire (RFC 8709 §4)."""
+    return _SSH_WIRE + key.spki[len(_SPKI[ED25519][0]) :]
 
 
 def public_key_to_pem(spki: bytes) -> bytes:

@@ -17,13 +17,13 @@ What was chosen, where FORMAT leaves room:
 
 from __future__ import annotations
 
-import binascii
 from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from hearth_records import canonical, keys, profile
+from hearth_records.envelope import Envelope, EnvelopeSignature, encode_base64
 from hearth_records.errors import FormatError, HearthRecordsError, SealError, TrustError, quote
 from hearth_records.model import (
     STATEMENT_TYPE,
@@ -32,7 +32,6 @@ from hearth_records.model import (
     Identifier,
     Subject,
     SubjectDigest,
-    Text,
     Timestamp,
     check_base64,
     check_digest,
@@ -84,30 +83,6 @@ class RotationStatement(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     predicate: RotationPredicate
     predicate_type: Literal["urn:hearth-records:key-rotation:1"] = msgspec.field(name="predicateType")
     subject: Annotated[tuple[Subject, ...], Meta(min_length=1, max_length=1)]
-
-
-class EnvelopeSignature(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A signature of an envelope."""
-
-    keyid: Digest
-    sig: Base64
-
-    def __post_init__(self) -> None:
-        """Check scalars."""
-        check_digest("keyid", self.keyid)
-        check_base64("sig", self.sig)
-
-
-class Envelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A DSSE v1 envelope. Any spelling of it as JSON will do; what is signed has one."""
-
-    payload: Base64
-    payload_type: Text = msgspec.field(name="payloadType")
-    signatures: tuple[EnvelopeSignature, ...]
-
-    def __post_init__(self) -> None:
-        """Check scalars."""
-        check_base64("payload", self.payload)
 
 
 class Rotation(NamedTuple):
@@ -227,10 +202,10 @@ def make_rotation(old: keys.Signer, new: keys.Signer, *, at: str, allow_example_
     message = pae(PAYLOAD_TYPE, body)
     try:
         envelope = Envelope(
-            payload=_base64(body),
+            payload=encode_base64(body),
             payload_type=PAYLOAD_TYPE,
             signatures=tuple(
-                EnvelopeSignature(keyid=part.keyid, sig=_base64(signer.sign(message)))
+                EnvelopeSignature(keyid=part.keyid, sig=encode_base64(signer.sign(message)))
                 for part, signer in zip(parts, (old, new), strict=True)
             ),
         )
@@ -256,7 +231,7 @@ def _part(signer: keys.Signer, *, allow_example_keys: bool) -> RotatedKey:
         raise SealError(f"the signer's key is refused: {error}", code=error.code) from error
     if key.keyid in keys.EXAMPLE_KEYIDS and not allow_example_keys:
         raise SealError("this is a published example key: anybody can sign with it", code="example-key")
-    return RotatedKey(algorithm=key.algorithm, keyid=key.keyid, public_key=_base64(key.spki))
+    return RotatedKey(algorithm=key.algorithm, keyid=key.keyid, public_key=encode_base64(key.spki))
 
 
 def _key(part: RotatedKey, pointer: str) -> keys.PublicKey:
@@ -284,7 +259,3 @@ def _decode(data: bytes, kind: type[_T], what: str) -> _T:
 
 def _subject(keyid: str) -> Subject:
     return Subject(digest=SubjectDigest(sha256=keyid), name=keyid)
-
-
-def _base64(data: bytes) -> str:
-    return binascii.b2a_base64(data, newline=False).decode()

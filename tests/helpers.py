@@ -157,6 +157,14 @@ def needs_program(name: str) -> str:
     return path
 
 
+def needs_node_package(name: str) -> str:
+    """Return the path of node, where a package of tests/package.json is installed; else as `needs_program`."""
+    node = needs_program("node")
+    if not (Path(__file__).parent / "node_modules" / name).is_dir():
+        needs_program(f"{name} (npm install in tests/)")
+    return node
+
+
 def lacks_privilege(what: str) -> NoReturn:
     """Skip a test, also where `CI` is set: the kernel does not let this user do what it needs."""
     pytest.skip(f"NOT TESTED, the kernel does not allow it here: {what}")

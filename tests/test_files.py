@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth_records.files import open_regular, read_regular, sync_directory, write_new
+from hearth_records.files import open_regular, read_regular, sync_directory, write_new, write_new_directory
 
 
 def names(directory: Path) -> list[str]:
@@ -139,6 +139,62 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, tmp_path / "f"], check=False, timeout=60)
     assert done.returncode == 0
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["d", "d/"])
+def test_a_new_directory_is_there_whole_and_alone(tmp_path: Path, name: str) -> None:
+    write_new_directory(f"{tmp_path}/{name}", {"a": b"1", "b": b""})
+    assert names(tmp_path) == ["d"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "d").iterdir()} == {"a": b"1", "b": b""}
+
+
+def test_a_bare_name_of_a_directory_is_of_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_new_directory("d", {"a": b"1"})
+    assert (tmp_path / "d" / "a").read_bytes() == b"1"
+
+
+def test_a_directory_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("file", "empty", "dangling"):
+        with pytest.raises(FileExistsError) as caught:
+            write_new_directory(tmp_path / name, {"a": b"1"})
+        assert caught.value.filename == str(tmp_path / name)
+    with pytest.raises(FileNotFoundError) as missing:
+        write_new_directory(tmp_path / "no" / "d", {"a": b"1"})
+    assert missing.value.filename == str(tmp_path / "no" / "d")
+    assert names(tmp_path) == ["dangling", "empty", "file"]
+    assert names(tmp_path / "empty") == []
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+def test_a_directory_that_is_left_half_way_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def rename(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(type(error)):
+        write_new_directory(tmp_path / "d", {"a": b"1", "b": b"2"})
+    assert names(tmp_path) == []
+
+
+def test_somebody_elses_files_stop_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = os.rename
+
+    def late(source: str, target: str) -> None:
+        Path(target).mkdir()
+        (Path(target) / "theirs").write_bytes(b"x")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", late)
+    with pytest.raises(OSError, match="not empty"):
+        write_new_directory(tmp_path / "d", {"a": b"1"})
+    assert names(tmp_path) == ["d"]
+    assert names(tmp_path / "d") == ["theirs"]
 
 
 def test_sync_directory_takes_directories_only(tmp_path: Path) -> None:

@@ -35,7 +35,11 @@ from hearth_records import (
     statement,
 )
 from hearth_records.errors import FormatError, TrustError
-from hearth_records.keys import EXAMPLE_KEYIDS, load_public_key
+from hearth_records.export import sshsig
+from hearth_records.export.dsse import export_dsse
+from hearth_records.export.sigstore_bundle import export_bundle
+from hearth_records.export.sshsig import export_sshsig
+from hearth_records.keys import EXAMPLE_KEYIDS, LocalSigner, load_private_key, load_public_key
 from hearth_records.lifecycle import check_lifecycle
 from hearth_records.profile import DEFAULT_LIMITS
 from hearth_records.rollback import REASONS, RollbackPlanner
@@ -45,6 +49,7 @@ from hearth_records.verify import CHECKS, EXIT_CODES, VERDICTS, verify_record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hearth_records.model import SealedRecord
     from hearth_records.verify import VerificationReport
 
 ROOT = Path(__file__).parent.parent
@@ -143,7 +148,7 @@ def test_every_example_is_run() -> None:
 
 
 def test_the_sections_that_the_code_cites_are_there() -> None:
-    assert re.findall(r"^## (\d+)\. ", TEXT, re.MULTILINE) == [str(number) for number in range(1, 15)]
+    assert re.findall(r"^## (\d+)\. ", TEXT, re.MULTILINE) == [str(number) for number in range(1, 16)]
 
 
 # --- §1 --------------------------------------------------------------------------------------------------------------
@@ -438,6 +443,34 @@ def test_what_a_schema_cannot_say_a_check_does(check: str, pointer: str, value: 
     assert (decisive.check, decisive.status) == (check, "fail")
 
 
+# --- §15 -------------------------------------------------------------------------------------------------------------
+
+
+def exported() -> SealedRecord:
+    sealed = verified(minimal()).sealed_record
+    assert sealed is not None
+    return sealed
+
+
+def check_bundle() -> None:
+    bundle = json.loads(example("bundle").text)
+    assert rfc8785.dumps(bundle) == example("bundle").data
+    assert bundle["dsseEnvelope"] == json.loads(example("envelope").text)
+    assert export_dsse(exported()) == example("envelope").data + b"\n"
+    assert export_bundle(exported()) == example("bundle").data + b"\n"
+
+
+def check_ssh_signature() -> None:
+    private = LocalSigner(load_private_key((KEYS / "example.pem").read_bytes()))
+    members = export_sshsig(exported(), private, allow_example_keys=True)
+    assert members == {
+        "allowed_signers": example("allowed-signers").data + b"\n",
+        "preimage": example("preimage").data,
+        "preimage.sig": example("sshsig").data + b"\n",
+    }
+    assert sshsig.verify_command("KEYID") in TEXT
+
+
 # --- shell commands --------------------------------------------------------------------------------------------------
 
 
@@ -464,7 +497,9 @@ def test_openssl_is_there_for_its_commands() -> None:
 
 
 EXAMPLES: dict[str, Callable[..., None]] = {
+    "allowed-signers": check_ssh_signature,
     "altered": check_altered,
+    "bundle": check_bundle,
     "canonical": check_values,
     "closing": check_closing,
     "cut-details": check_cut_details,
@@ -488,6 +523,7 @@ EXAMPLES: dict[str, Callable[..., None]] = {
     "sh": check_commands,
     "sha256": check_values,
     "signature": check_seal,
+    "sshsig": check_ssh_signature,
     "statement": check_seal,
     "trust": check_trust,
     "value": check_values,
@@ -547,6 +583,13 @@ NOT_IN_REPORTS = {
     "canonical": {"no-start"},  # decode_record, which does not verify
     "verify": {"no-record"},  # require() of a report by verify_file
 }
+
+
+def test_every_code_of_other_forms_is_listed() -> None:
+    listed = set().union(*(codes_in(row[0]) for row in table_rows("code | refused form")))
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "hearth_records" / "export").glob("*.py"))
+    raised = set(re.findall(r'code="([a-z0-9-]+)"', "\n".join(sources)))
+    assert raised - {"signing-failed", "frame"} == listed
 
 
 def test_every_code_of_a_rotation_is_listed() -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 import pytest
-from helpers import needs_program
+from helpers import needs_node_package
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 from verifiers import MANIFEST, VECTORS, Case
@@ -79,21 +79,13 @@ def ask_jsonschema_rs(name: str, texts: Sequence[bytes]) -> Verdicts:
     return with_python(validator.is_valid, texts)
 
 
-def needs_ajv() -> str:
-    """Return the path of node. A test without Ajv is skipped, but fails where `CI` is set."""
-    node = needs_program("node")
-    if not (TESTS / "node_modules" / "ajv").is_dir():
-        needs_program("ajv (npm install in tests/)")
-    return node
-
-
 def run_ajv(name: str, texts: Sequence[bytes], files: Sequence[Path] = ()) -> list[Any]:
     job = {
         "schema": str(schema_path(name)),
         "files": [str(path) for path in files],
         "values": [text.decode() for text in texts],
     }
-    command = [needs_ajv(), str(TESTS / "ajv.mjs")]
+    command = [needs_node_package("ajv"), str(TESTS / "ajv.mjs")]
     done = subprocess.run(command, input=json.dumps(job).encode(), capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     results: list[Any] = json.loads(done.stdout)

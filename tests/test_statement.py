@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from helpers import DATA, GOLDEN_HASHES, GOLDEN_LINES, SEALED_AT, signer
+from helpers import DATA, GOLDEN_HASHES, GOLDEN_LINES, SEALED_AT, observe, run_standard, signer
 
-from hearth_records.canonical import decode_closing, decode_event, encode_statement
+from hearth_records.canonical import MAX_STATEMENT, decode_closing, decode_event, encode_statement
 from hearth_records.errors import FormatError, SealError
-from hearth_records.model import ExecutionFinished, ExecutionStarted, SignerName
+from hearth_records.keys import ALGORITHMS, ML_DSA_44, LocalSigner, generate_private_key
+from hearth_records.model import (
+    MAX_SIGNERS,
+    ExecutionFinished,
+    ExecutionStarted,
+    LiveModeState,
+    Series,
+    SignerName,
+)
+from hearth_records.profile import MAX_INTEGER
+from hearth_records.seal import seal_record
 from hearth_records.statement import PAYLOAD_TYPE, build_statement, pae, preimage
 
 if TYPE_CHECKING:
@@ -101,3 +111,33 @@ def test_a_statement_that_is_too_large_is_not_signed() -> None:
     assert caught.value.code == "statement-too-large"
     assert caught.value.actual is not None
     assert int(caught.value.actual) > 4096
+
+
+def test_no_record_of_ours_makes_a_statement_that_is_too_large() -> None:
+    identifier = "i" * 128
+    algorithms = (*ALGORITHMS, "ecdsa-p256-sha256")  # the reserved one too
+    started, finished = decode_event(GOLDEN_LINES[0]), decode_event(GOLDEN_LINES[-1], 7)
+    assert isinstance(started, ExecutionStarted)
+    assert isinstance(finished, ExecutionFinished)
+    extreme = build_statement(
+        msgspec.structs.replace(
+            started,
+            execution_id=identifier,
+            plan=msgspec.structs.replace(started.plan, plan_id=identifier),
+            live_mode_state=max(LiveModeState, key=len),
+            series=Series(id=identifier, previous="f" * 64, sequence=MAX_INTEGER),
+        ),
+        msgspec.structs.replace(finished, status="incomplete"),
+        head="f" * 64,
+        length=MAX_INTEGER,
+        sealed_at="9999-12-31T23:59:59.999999Z",
+        signers=[SignerName(algorithm=max(algorithms, key=len), keyid=f"{n:064x}") for n in range(MAX_SIGNERS)],
+    )
+    assert len(encode_statement(extreme)) == 2875 < MAX_STATEMENT
+
+
+def test_a_record_at_the_extreme_is_sealed() -> None:
+    observer = observe("e" * 128, "p" * 128, series=Series(id="s" * 128, previous="f" * 64, sequence=MAX_INTEGER))
+    signers = [LocalSigner(generate_private_key(ML_DSA_44)) for _ in range(MAX_SIGNERS)]
+    sealed = seal_record(run_standard(observer).get_execution_record("LIVE"), *signers, sealed_at=SEALED_AT)
+    assert 2700 < len(encode_statement(sealed.statement)) < MAX_STATEMENT

@@ -10,7 +10,7 @@ from hearth_records.cli.common import USAGE, CommandError, parse_version
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Parser", "add_min_version", "add_trust_options"]
+__all__ = ["Parser", "add_min_version", "add_policy_options", "add_trust_options"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,11 +69,18 @@ def _version(text: str) -> int:
 
 def add_trust_options(parser: argparse.ArgumentParser, without: str, help_without: str) -> None:
     """Add the ways to say whose signature is accepted; `without` is the option to go without."""
-    group = parser.add_argument_group("whose signature is accepted (one of these is needed)")
-    group.add_argument("--trust", metavar="FILE", help="a trust policy (hearth-trust/1)")
-    group.add_argument(
+    add_policy_options(parser, without, help_without).add_argument(
         "--key", metavar="PUBLIC.pem", action="append", help="a public key that may seal; may be repeated"
     )
+    parser.add_argument(
+        "--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing"
+    )
+
+
+def add_policy_options(parser: argparse.ArgumentParser, without: str, help_without: str) -> argparse._ArgumentGroup:
+    """Add the ways of a command whose `--key` is a private key, which it signs with. Returns their group."""
+    group = parser.add_argument_group("whose signature is accepted (one of these is needed)")
+    group.add_argument("--trust", metavar="FILE", help="a trust policy (hearth-trust/1)")
     group.add_argument(without, action="store_true", dest="without_trust", help=help_without)
     add_min_version(parser)
     parser.add_argument(
@@ -82,6 +89,4 @@ def add_trust_options(parser: argparse.ArgumentParser, without: str, help_withou
         action="append",
         help="accept the new key of a rotation (keys rotate), if the old one is accepted; may be repeated, in order",
     )
-    parser.add_argument(
-        "--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing"
-    )
+    return group

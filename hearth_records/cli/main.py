@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "countersign": "add a signature to a sealed record, in a new file",
     "demo": "run a real migration, record, seal, verify and tamper with it",
+    "export": "a record in a form that others check: DSSE, Sigstore bundle, SSHSIG, evidence",
+    "import": "a DSSE envelope and its events, back to a record",
     "keygen": "make a key pair",
     "keys": "pass a key's place on to a new one: keys rotate",
     "record": "record an execution from a shell, one call at a time",
@@ -54,7 +57,8 @@ def command(arguments: Sequence[str]) -> int:
             exit_code=USAGE,
             hint=f"one of {', '.join(COMMANDS)}",
         )
-    module = importlib.import_module(f"hearth_records.cli.{name}")
+    file = f"{name}_" if keyword.iskeyword(name) else name  # import_.py: a module cannot have the name of a keyword
+    module = importlib.import_module(f"hearth_records.cli.{file}")
     code: int = module.command(arguments[1:], f"hearth-records {name}")
     return code
 

@@ -1,0 +1,381 @@
+"""What is exported, checked by programs and libraries of others, and refused by them once it was tampered with.
+
+securesystemslib       DSSE envelopes                    from PyPI, in the test extra
+in-toto-attestation    the statement                     from PyPI, in the test extra
+@sigstore/verify       bundles, timestamps included      from npm, tests/package.json
+openssl                the evidence's VERIFY.md; `openssl ts` is the timestamp authority
+ssh-keygen             SSH signatures                    from openssh-client
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from authority import Authority
+from cryptography.hazmat.primitives import serialization
+from google.protobuf import json_format
+from helpers import (
+    OTHER_SEED,
+    SEALED_AT,
+    needs_node_package,
+    needs_program,
+    policy_for,
+    private_key,
+    signer,
+    standard_record,
+    standard_sealed,
+)
+from in_toto_attestation.v1.statement import Statement
+from in_toto_attestation.v1.statement_pb2 import Statement as StatementMessage
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # not named in __all__
+
+from hearth_records.canonical import decode_closing, encode_closing
+from hearth_records.countersignature import countersign
+from hearth_records.export.dsse import export_dsse
+from hearth_records.export.evidence import export_evidence
+from hearth_records.export.sigstore_bundle import export_bundle
+from hearth_records.export.sshsig import NAMESPACE, export_sshsig, verify_command
+from hearth_records.model import Evidence
+from hearth_records.seal import seal_record
+from hearth_records.trust import TrustPolicy
+from hearth_records.verify import verify_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hearth_records.keys import LocalSigner
+    from hearth_records.model import SealedRecord
+
+ONE, TWO, THREE = signer(), signer(OTHER_SEED), signer(bytes(range(64, 96)))
+
+
+def sealed_from(data: bytes) -> SealedRecord:
+    sealed = verify_record(data, None).sealed_record
+    assert sealed is not None
+    return sealed
+
+
+def with_evidence(sealed: SealedRecord, *evidence: Evidence, place: int = 0) -> SealedRecord:
+    """Return a record with evidence on one of its signatures."""
+    events, _, line = sealed.data.removesuffix(b"\n").rpartition(b"\n")
+    closing = decode_closing(line)
+    signatures = list(closing.seal.signatures)
+    signatures[place] = msgspec.structs.replace(signatures[place], evidence=evidence)
+    seal = msgspec.structs.replace(closing.seal, signatures=tuple(signatures))
+    closing = msgspec.structs.replace(closing, seal=seal)
+    return sealed_from(b"%b\n%b" % (events, encode_closing(closing)))
+
+
+def stamped(sealed: SealedRecord, *authorities: Authority, place: int = 0) -> SealedRecord:
+    """Return a record with timestamps on one of its signatures."""
+    message = sealed.seal.signatures[place].sig_bytes
+    pieces = [
+        Evidence(type="rfc3161", data=base64.b64encode(authority.stamp(message)).decode()) for authority in authorities
+    ]
+    return with_evidence(sealed, *pieces, place=place)
+
+
+def policy_naming(authorities: Sequence[Authority], *signers: LocalSigner) -> TrustPolicy:
+    document = policy_for(*signers).document
+    certificates = tuple(authority.root.pem for authority in authorities)
+    return TrustPolicy(msgspec.structs.replace(document, timestamp_authorities=certificates))
+
+
+def flip(text: str, place: int) -> str:
+    """Return base64 with one bit of what it holds turned."""
+    data = bytearray(base64.b64decode(text))
+    data[place] ^= 1
+    return base64.b64encode(data).decode()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    needs_program("openssl")
+    return Authority(tmp_path / "authority")
+
+
+# --- DSSE: securesystemslib ------------------------------------------------------------------------------------------
+
+
+def dsse_keys(*signers: LocalSigner) -> list[Any]:
+    return [SSlibKey.from_crypto(serialization.load_der_public_key(one.public_key), one.keyid) for one in signers]
+
+
+def accepted_by_securesystemslib(value: dict[str, Any], signers: Sequence[LocalSigner]) -> set[str]:
+    envelope = Envelope.from_dict(json.loads(json.dumps(value)))
+    return set(envelope.verify(dsse_keys(*signers), len(signers)))
+
+
+def test_securesystemslib_verifies_the_envelope() -> None:
+    data = countersign(seal_record(standard_record(), ONE, TWO, sealed_at=SEALED_AT).data, THREE)
+    value = json.loads(export_dsse(sealed_from(data)))
+    everybody = {ONE.keyid, TWO.keyid, THREE.keyid}
+    assert accepted_by_securesystemslib(value, (ONE, TWO, THREE)) == everybody
+    assert [one["keyid"] for one in value["signatures"]] == [ONE.keyid, TWO.keyid, THREE.keyid]
+
+
+@pytest.mark.parametrize("member", ["payload", "payloadType", "sig"])
+def test_securesystemslib_refuses_what_was_tampered_with(member: str) -> None:
+    value = json.loads(export_dsse(standard_sealed()))
+    if member == "payload":
+        value["payload"] = flip(value["payload"], 100)
+    elif member == "payloadType":
+        value["payloadType"] = "application/vnd.in-toto.json"
+    else:
+        value["signatures"][0]["sig"] = flip(value["signatures"][0]["sig"], 40)
+    with pytest.raises(VerificationError):
+        accepted_by_securesystemslib(value, (ONE,))
+
+
+# --- the statement: in-toto-attestation ------------------------------------------------------------------------------
+
+
+def attest(payload: bytes) -> Any:
+    """Return a payload as in-toto reads it, if it is valid."""
+    statement = Statement.copy_from_pb(json_format.Parse(payload, StatementMessage()))
+    statement.validate()
+    return statement.pb
+
+
+def test_in_toto_validates_the_statement() -> None:
+    sealed = standard_sealed()
+    found = attest(base64.b64decode(json.loads(export_dsse(sealed))["payload"]))
+    assert found.predicate_type == "urn:hearth-records:execution-seal:1"
+    assert found.subject[0].name == sealed.execution_id
+    assert dict(found.subject[0].digest) == {"sha256": sealed.chain_head}
+    assert found.predicate["chain"]["head"] == sealed.chain_head
+
+
+@pytest.mark.parametrize("tampering", ["_type", "subject", "digest", "predicate", "predicateType", "unknown"])
+def test_in_toto_refuses_what_is_no_statement(tampering: str) -> None:
+    value = json.loads(base64.b64decode(json.loads(export_dsse(standard_sealed()))["payload"]))
+    if tampering == "_type":
+        value["_type"] = "https://in-toto.io/Statement/v2"
+    elif tampering == "digest":
+        value["subject"][0]["digest"] = {}
+    elif tampering == "unknown":
+        value["events"] = []
+    else:
+        del value[tampering]
+    with pytest.raises((ValueError, json_format.ParseError)):
+        attest(json.dumps(value).encode())
+
+
+# --- Sigstore bundle: @sigstore/verify -------------------------------------------------------------------------------
+
+
+def sigstore(bundle: Any, key: LocalSigner = ONE, *authorities: Authority, timestamps: int | None = None) -> Any:
+    """Return null when the bundle verifies, else the code of the error."""
+    job = {
+        "bundle": bundle,
+        "keys": {key.keyid: base64.b64encode(key.public_key).decode()},
+        "authorities": [
+            [base64.b64encode(holder.der).decode() for holder in (one.signer, one.root)] for one in authorities
+        ],
+        "timestamps": len(authorities) if timestamps is None else timestamps,
+    }
+    command = [needs_node_package("@sigstore/verify"), str(Path(__file__).with_name("sigstore.mjs"))]
+    done = subprocess.run(command, input=json.dumps(job).encode(), capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return json.loads(done.stdout)["code"]
+
+
+def test_sigstore_verifies_the_bundle() -> None:
+    bundle = json.loads(export_bundle(standard_sealed()))
+    assert sigstore(bundle) is None
+    assert sigstore(bundle, TWO) == "PUBLIC_KEY_ERROR"
+    assert sigstore(bundle, timestamps=1) == "TIMESTAMP_ERROR"
+
+
+@pytest.mark.parametrize("member", ["payload", "sig"])
+def test_sigstore_refuses_a_bundle_that_was_tampered_with(member: str) -> None:
+    bundle = json.loads(export_bundle(standard_sealed()))
+    holder = bundle["dsseEnvelope"] if member == "payload" else bundle["dsseEnvelope"]["signatures"][0]
+    holder[member] = flip(holder[member], 20)
+    assert sigstore(bundle) == "SIGNATURE_ERROR"
+
+
+def test_sigstore_takes_one_signature_only() -> None:
+    bundle = json.loads(export_bundle(standard_sealed()))
+    bundle["dsseEnvelope"]["signatures"] *= 2
+    assert sigstore(bundle) == "ValidationError"
+
+
+def test_sigstore_verifies_the_timestamps(authority: Authority, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other", "Other authority")
+    sealed = standard_sealed()
+    bundle = json.loads(export_bundle(stamped(sealed, authority)))
+    assert sigstore(bundle, ONE, authority) is None
+    assert sigstore(bundle, ONE, other) == "TIMESTAMP_ERROR"
+    two = json.loads(export_bundle(stamped(sealed, authority, other)))
+    assert sigstore(two, ONE, authority, other) is None
+    assert sigstore(two, ONE, authority) == "TIMESTAMP_ERROR"
+
+
+def test_sigstore_refuses_a_timestamp_over_other_bytes(authority: Authority) -> None:
+    response = authority.stamp(b"another signature")
+    evidence = Evidence(type="rfc3161", data=base64.b64encode(response).decode())
+    bundle = json.loads(export_bundle(with_evidence(standard_sealed(), evidence)))
+    assert sigstore(bundle, ONE, authority) == "TIMESTAMP_ERROR"
+
+
+# --- SSH: ssh-keygen -------------------------------------------------------------------------------------------------
+
+
+def write(directory: Path, members: Mapping[str, bytes]) -> Path:
+    directory.mkdir()
+    for name, data in members.items():
+        (directory / name).write_bytes(data)
+    return directory
+
+
+def ssh_verifies(directory: Path, keyid: str = TWO.keyid) -> bool:
+    done = subprocess.run(["sh", "-c", verify_command(keyid)], cwd=directory, check=False, capture_output=True)
+    assert done.returncode in (0, 255)
+    return done.returncode == 0
+
+
+def test_ssh_keygen_verifies_the_signature(tmp_path: Path) -> None:
+    needs_program("ssh-keygen")
+    directory = write(tmp_path / "ssh", export_sshsig(standard_sealed(), TWO))
+    assert ssh_verifies(directory)
+    assert not ssh_verifies(directory, ONE.keyid)
+
+
+@pytest.mark.parametrize(("name", "place"), [("preimage", 100), ("preimage.sig", 150), ("allowed_signers", 150)])
+def test_ssh_keygen_refuses_what_was_tampered_with(tmp_path: Path, name: str, place: int) -> None:
+    needs_program("ssh-keygen")
+    directory = write(tmp_path / "ssh", export_sshsig(standard_sealed(), TWO))
+    data = bytearray((directory / name).read_bytes())
+    data[place] = ord("A") if data[place] != ord("A") else ord("B")
+    (directory / name).write_bytes(data)
+    assert not ssh_verifies(directory)
+
+
+def test_ssh_keygen_makes_the_same_signature(tmp_path: Path) -> None:
+    needs_program("ssh-keygen")
+    members = export_sshsig(standard_sealed(), TWO)
+    key = tmp_path / "key"
+    form = serialization.PrivateFormat.OpenSSH
+    key.write_bytes(
+        private_key(OTHER_SEED).private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    )
+    key.chmod(0o600)
+    (tmp_path / "preimage").write_bytes(members["preimage"])
+    command = ["ssh-keygen", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(tmp_path / "preimage")]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "preimage.sig").read_bytes() == members["preimage.sig"]
+
+
+# --- evidence: VERIFY.md, openssl and the usual tools ----------------------------------------------------------------
+
+
+def run_commands(directory: Path) -> list[int]:
+    """Run every block of VERIFY.md in a plain shell; returns how each ended."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (directory / "VERIFY.md").read_text(), re.DOTALL | re.MULTILINE)
+    return [
+        subprocess.run(
+            ["sh", "-eu", "-c", block],
+            cwd=directory,
+            check=False,
+            capture_output=True,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            timeout=60,
+        ).returncode
+        for block in blocks
+    ]
+
+
+@pytest.fixture
+def evidence(authority: Authority, tmp_path: Path) -> Path:
+    """Return evidence of a record with two signers, a countersigner and timestamps on two signatures."""
+    data = countersign(seal_record(standard_record(), ONE, TWO, sealed_at=SEALED_AT).data, THREE)
+    sealed = stamped(stamped(sealed_from(data), authority, place=0), authority, place=2)
+    policy = policy_naming([authority], ONE, TWO, THREE)
+    return write(tmp_path / "evidence", export_evidence(sealed, policy))
+
+
+CHAIN, HEAD, SIGNED, FIRST = 0, 1, 2, 3
+"""Blocks of VERIFY.md by what they are about; from the fourth on, each signature has two and each timestamp two."""
+
+
+def test_the_commands_of_the_evidence_hold(evidence: Path) -> None:
+    assert run_commands(evidence) == [0] * (3 + 3 * 2 + 2 * 2)
+    assert sorted(path.name for path in evidence.iterdir()) == [
+        "VERIFY.md",
+        "exec-1.record.json",
+        "head",
+        "preimage",
+        *(f"public_key-{n}.pem" for n in (1, 2, 3)),
+        *(f"signature-{n}" for n in (1, 2, 3)),
+        "timestamp-1-1.tsr",
+        "timestamp-3-1.tsr",
+        "timestamp_authorities.pem",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "failing"),
+    [
+        ("head", {CHAIN, HEAD, SIGNED}),
+        ("preimage", {SIGNED, FIRST + 1, FIRST + 5, FIRST + 7}),
+        ("signature-1", {FIRST, FIRST + 1, FIRST + 3}),
+        ("public_key-2.pem", {FIRST + 5}),
+        ("timestamp-3-1.tsr", {FIRST + 9}),
+        ("timestamp_authorities.pem", {FIRST + 3, FIRST + 9}),
+    ],
+)
+def test_the_commands_find_what_was_tampered_with(evidence: Path, name: str, failing: set[int]) -> None:
+    path = evidence / name
+    data = bytearray(path.read_bytes())
+    place = {"head": 10, "signature-1": 40, "timestamp-3-1.tsr": -1}.get(name, len(data) // 2)
+    data[place] = data[place] ^ 1
+    path.write_bytes(data)
+    codes = run_commands(evidence)
+    assert {place for place, code in enumerate(codes) if code} == failing
+
+
+def test_the_commands_find_a_record_that_was_tampered_with(evidence: Path) -> None:
+    path = evidence / "exec-1.record.json"
+    original = path.read_bytes()
+    tampered = {
+        "first event": original.replace(b'"reason":""', b'"reason":"x"', 1),
+        "middle event": original.replace(b"rows written", b"rows read!!!", 1),
+        "last event": original.replace(b"Migrate failed", b"Migrate worked", 1),
+        "an event less": b"".join(original.splitlines(keepends=True)[:3] + original.splitlines(keepends=True)[4:]),
+        "statement": original.replace(b'"status":"failed"}', b'"status":"completed"}', 1),
+    }
+    failing = {
+        "first event": {CHAIN},
+        "middle event": {CHAIN},
+        "last event": {CHAIN, HEAD},
+        "an event less": {CHAIN},
+        "statement": {SIGNED},
+    }
+    for what, data in tampered.items():
+        assert data != original, what
+        path.write_bytes(data)
+        codes = run_commands(evidence)
+        assert {place for place, code in enumerate(codes) if code} == failing[what], what
+
+
+def test_an_authority_that_is_not_trusted_is_found(authority: Authority, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other", "Other authority")
+    sealed = stamped(standard_sealed(), authority)
+    good, bad, none = (
+        run_commands(write(tmp_path / name, export_evidence(sealed, policy_naming(named, ONE))))
+        for name, named in (("good", [other, authority]), ("bad", [other]), ("none", []))
+    )
+    assert good == [0] * 7
+    assert bad == [0] * 6 + [1]
+    assert none == [0] * 6
