@@ -17,7 +17,7 @@ import functools
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeVar
 
 from msgspec import Raw
 
@@ -244,7 +244,7 @@ class ExecutionObserver:
         on_unrecordable: OnUnrecordable,
         redact: Redact | None,
     ) -> None:
-        if on_unrecordable not in get_args(recordable.OnUnrecordable):
+        if on_unrecordable not in ("mark", "raise"):
             raise RecordingError(
                 "on_unrecordable is mark or raise", code="argument", actual=recordable.to_text(on_unrecordable)
             )
@@ -799,6 +799,8 @@ def _look_up(choices: Callable[[str], _Choice], value: str) -> _Choice:
 
 
 def _member(choices: type[_Choice], value: str) -> _Choice:
+    if type(value) is choices:
+        return value
     try:
         choice: _Choice = _look_up(choices, value)
     except (TypeError, ValueError):
