@@ -23,6 +23,7 @@ from hearth_records._version import __version__
 
 if TYPE_CHECKING:
     from hearth_records.canonical import decode_plan
+    from hearth_records.chain import chain_head, event_hash
     from hearth_records.errors import (
         ArchiveError,
         ChainError,
@@ -81,11 +82,13 @@ if TYPE_CHECKING:
     from hearth_records.redaction import mask_secrets
     from hearth_records.rollback import RollbackPlanner
     from hearth_records.seal import seal_record
+    from hearth_records.statement import pae
     from hearth_records.trust import TrustPolicy
     from hearth_records.verify import VerificationReport, VerifiedRecord, verify_file, verify_record
 
 _MODULES = {
     "canonical": "decode_plan",
+    "chain": "chain_head event_hash",
     "errors": (
         "ArchiveError ChainError FormatError HearthRecordsError JournalError LifecycleError RecordingError SealError "
         "SecurityEscalationError TrustError"
@@ -106,6 +109,7 @@ _MODULES = {
     "redaction": "mask_secrets",
     "rollback": "RollbackPlanner",
     "seal": "seal_record",
+    "statement": "pae",
     "trust": "TrustPolicy",
     "verify": "VerificationReport VerifiedRecord verify_file verify_record",
 }
@@ -171,8 +175,11 @@ __all__ = [  # literal, because type checkers read it
     "VerificationReport",
     "VerifiedRecord",
     "__version__",
+    "chain_head",
     "decode_plan",
+    "event_hash",
     "mask_secrets",
+    "pae",
     "seal_record",
     "verify_file",
     "verify_record",

@@ -53,8 +53,8 @@ def write_new(path: PathLike, data: bytes, *, mode: int = 0o644) -> None:
 
     """
     target = os.fspath(path)
-    directory, name = os.path.split(target)
-    scratch = os.path.join(directory, f".{name}.{os.urandom(8).hex()}.new")  # noqa: PTH118 - no pathlib on the fast path
+    directory = os.path.dirname(target)  # noqa: PTH120 - no pathlib on the fast path
+    scratch = _beside(directory)
     try:
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
@@ -65,10 +65,19 @@ def write_new(path: PathLike, data: bytes, *, mode: int = 0o644) -> None:
             os.link(scratch, target)
         finally:
             os.unlink(scratch)  # noqa: PTH108 - as above
+        try:
+            sync_directory(directory or ".")
+        except OSError:
+            os.unlink(target)  # noqa: PTH108 - as above
+            raise
     except OSError as error:
         error.filename, error.filename2 = target, None  # what the caller named, not the name beside it
         raise
-    sync_directory(directory or ".")
+
+
+def _beside(directory: str) -> str:
+    """Return a name in a directory that nobody has: short, since the one it stands for may be as long as names are."""
+    return os.path.join(directory, f".{os.urandom(8).hex()}.new")  # noqa: PTH118 - as in write_new
 
 
 def write_new_directory(path: PathLike, members: Mapping[str, bytes]) -> None:
@@ -85,8 +94,8 @@ def write_new_directory(path: PathLike, members: Mapping[str, bytes]) -> None:
     target = os.fspath(path)
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-    parent, name = os.path.split(target.rstrip("/"))
-    scratch = os.path.join(parent, f".{name}.{os.urandom(8).hex()}.new")  # noqa: PTH118 - as in write_new
+    parent = os.path.dirname(target.rstrip("/"))  # noqa: PTH120 - as in write_new
+    scratch = _beside(parent)
     try:
         os.mkdir(scratch)  # noqa: PTH102 - as in write_new
         try:

@@ -536,6 +536,10 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fa
         value: dict[str, Any] = profile.decode(bytes(self.details_json), depth=1)
         return value
 
+    def __hash__(self) -> int:
+        """Return a hash of the canonical bytes, which are what decides."""
+        return hash(profile.encode(self))
+
     def get_hash(self) -> str:
         """Return the `event_hash`: SHA-256 of the canonical bytes (FORMAT §4)."""
         return profile.sha256_hex(profile.encode(self))

@@ -12,12 +12,15 @@ Only this module and `canonical` encode or decode. Whatever goes wrong inside a 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import msgspec
 from msgspec import Meta
 
 from hearth_records.errors import FormatError, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -177,6 +180,12 @@ class _Number(str):
     __slots__ = ()
 
 
+class _LongNumber(_Number):
+    """A number as the whole of its text, to be converted."""
+
+    __slots__ = ()
+
+
 def decode_lenient(data: bytes, *, what: str = "document", check: str = "shape", depth: int = 0) -> JSONValue:
     """Return the value of any JSON text that people write: white space and member order are free.
 
@@ -204,7 +213,7 @@ def decode_any(data: bytes) -> JSONValue:
 
     """
     try:
-        return _loose(_parse(data), "")
+        return _loose(_parse(data, number=_LongNumber), "")
     except RecursionError:
         raise FormatError("nested too deep to be read", code="too-deep") from None
 
@@ -222,10 +231,10 @@ def _loose(tree: Any, pointer: str) -> JSONValue:  # noqa: ANN401 - a JSON tree
         return [_loose(item, f"{pointer}/{index}") for index, item in enumerate(tree)]
     if isinstance(tree, _Number):
         if tree.removeprefix("-").isdigit():
-            return int(tree)
+            return int(tree[:_LONGEST_NUMBER])  # what is longer is out of every range, and takes time to convert
         if tree.endswith(("N", "y")):  # NaN and Infinity, which Python's parser takes for numbers
             raise FormatError(f"not JSON: {tree}", code="not-json", pointer=pointer)
-        return float(tree.rstrip("eE+-."))  # a long one may have been cut there
+        return float(tree)
     return tree
 
 
@@ -258,7 +267,11 @@ def _excerpt(data: bytes, place: int) -> str:
     return data[place : place + 24].decode("utf-8", "replace")
 
 
-def _parse(data: bytes) -> Any:  # noqa: ANN401 - a JSON tree
+def _number(text: str) -> _Number:
+    return _Number(text[:_LONGEST_NUMBER])
+
+
+def _parse(data: bytes, number: Callable[[str], _Number] = _number) -> Any:  # noqa: ANN401 - a JSON tree
     """Parse any JSON text into a tree that keeps what a plain parser hides: doubled members, and numbers as written."""
     import json  # noqa: PLC0415 - only needed to explain what is wrong, and for what people write
 
@@ -272,19 +285,15 @@ def _parse(data: bytes) -> Any:  # noqa: ANN401 - a JSON tree
         return json.loads(
             text,
             object_pairs_hook=_Members,
-            parse_int=_number,
-            parse_float=_number,
-            parse_constant=_number,
+            parse_int=number,
+            parse_float=number,
+            parse_constant=number,
         )
     except RecursionError:
         raise FormatError(f"nested deeper than {MAX_DEPTH} levels", code="too-deep") from None
     except ValueError as error:
         place = getattr(error, "pos", 0)
         raise FormatError(f"not JSON from character {place} on: {quote(str(error))}", code="not-json") from None
-
-
-def _number(text: str) -> _Number:
-    return _Number(text[:_LONGEST_NUMBER])
 
 
 def _check(value: Any, pointer: str, depth: int) -> None:  # noqa: ANN401 - a JSON tree

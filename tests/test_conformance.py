@@ -578,3 +578,15 @@ def test_warnings_count_what_they_are_about(verifiers: list[conformance.Verifier
     assert warnings(torn) == [[tail]] * 3
     early = {"code": "sealed-before-end", "count": 1, "reason": None, "seq": 4}
     assert warnings(VECTORS / "valid" / "warning-sealed-before-end.json") == [[early]] * 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--verifier", "x ' {policy} {file}"], ["--batch", "x '"], ["--timeout", "nan"], ["--timeout", "inf"]]
+)
+def test_wrong_usage_of_the_kit_is_told_as_such(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, conformance.__file__, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "conformance.py: error: " in done.stderr
+    assert "Traceback" not in done.stderr

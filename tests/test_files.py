@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -139,6 +140,43 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, tmp_path / "f"], check=False, timeout=60)
     assert done.returncode == 0
     assert names(tmp_path) == []
+
+
+def test_a_directory_that_cannot_be_made_durable_gets_no_file(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to own a directory that this process may not read")
+    directory = tmp_path / "d"
+    directory.mkdir()
+    os.chown(directory, 65534, 65534)
+    directory.chmod(0o733)
+    script = (
+        "import sys\n"
+        "from hearth_records.files import write_new\n"
+        "try:\n"
+        "    write_new(sys.argv[1], b'abc')\n"
+        "except PermissionError as error:\n"
+        "    sys.exit(0 if error.filename == sys.argv[1] else 1)\n"
+        "sys.exit(2)\n"
+    )
+    less = "-dac_override,-dac_read_search"
+    command = [
+        "setpriv",
+        f"--bounding-set={less}",
+        f"--inh-caps={less}",
+        sys.executable,
+        "-c",
+        script,
+        str(directory / "f"),
+    ]
+    done = subprocess.run(command, check=False, timeout=60)
+    assert done.returncode == 0
+    assert names(directory) == []
+
+
+def test_a_name_may_be_as_long_as_names_are(tmp_path: Path) -> None:
+    write_new(tmp_path / ("f" * 255), b"abc")
+    write_new_directory(tmp_path / ("d" * 255), {"a": b"1"})
+    assert names(tmp_path) == ["d" * 255, "f" * 255]
 
 
 @pytest.mark.parametrize("name", ["d", "d/"])

@@ -362,3 +362,20 @@ def test_the_limits_are_those_of_the_format() -> None:
     assert Limits(first_event=16 * 2**20, event=2**20, closing=64 * 2**20, file=2**30) == DEFAULT_LIMITS == Limits()
     assert (profile.MAX_DEPTH, profile.MAX_NAME_LENGTH, profile.MAX_INTEGER) == (16, 128, 2**53 - 1)
     assert sorted(profile.RESERVED_NAMES) == ["...", "_sd"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"9007199254740991.00000000000000e9", 9007199254740991e9),
+        (b"1" + b"0" * 40 + b"e-40", 1.0),
+        (b"1." + b"0" * 40 + b"e400", float("inf")),
+        (b"-1.5E2", -150.0),
+    ],
+)
+def test_a_number_for_a_schema_is_the_whole_of_its_text(text: bytes, value: float) -> None:
+    assert profile.decode_any(b'{"a":%b}' % text) == {"a": value}
+
+
+def test_an_integer_beyond_every_range_stays_beyond_it() -> None:
+    assert profile.decode_any(b"-" + b"9" * 5000) < -(10**30)

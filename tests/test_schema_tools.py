@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -532,7 +533,23 @@ def test_the_bundle_is_the_one_file_for_a_record(tmp_path: Path, capsysbinary: p
         assert call("export", "--bundle", "--format", form, "-o", str(tmp_path / form), "--check") == 0
         files = [path for path in (tmp_path / form).rglob("*") if path.is_file()]
         assert [str(path.relative_to(tmp_path / form)) for path in files] == [f"hearth-record/1/record.{suffix}"]
-    assert call("export", "--bundle", "--check") == 2
+    assert call("export", "--bundle", "--check") == 0
+    assert call("export", "--bundle", "--check", "--format", "markdown") == 2
+
+
+def test_without_a_directory_what_came_with_the_release_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("export", "--check") == 0
+    for directory in ("a/hearth_records/cli", "b/hearth_records/cli", "b/hearth_records/schemas"):
+        (tmp_path / directory).mkdir(parents=True)
+    shutil.copytree(Path(__file__).resolve().parent.parent / "schemas", tmp_path / "a" / "schemas")
+    for place, code in (("a", 0), ("b", 1)):
+        monkeypatch.setattr(command, "__file__", str(tmp_path / place / "hearth_records" / "cli" / "schema.py"))
+        assert call("export", "--check") == code
+    (tmp_path / "a" / "schemas" / "hearth-record" / "1" / "event.schema.json").write_bytes(b"{}")
+    monkeypatch.setattr(command, "__file__", str(tmp_path / "a" / "hearth_records" / "cli" / "schema.py"))
+    assert call("export", "--check") == 1
 
 
 @pytest.mark.parametrize("form", ["markdown", "typescript"])

@@ -2,17 +2,20 @@
 
     poc-evidence-vectors, canonical       from the package, in the test extra
     agent-evidence-vectors, a2a-jcs-v01   from the package, in the test extra
-    rfc8785, JCS test assets              from its source distribution, which .ci/run fetches into .third-party/
+    rfc8785, JCS test assets              from its source distribution, fetched into .third-party/ when it is not there
+    cryptography-vectors, Ed25519         from the package, in the test extra
 
 What lies within the profile has to come out as they say; what lies outside (fractions, larger integers) is refused.
 """
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import importlib.resources
 import json
-import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,12 +23,15 @@ from typing import Any, NamedTuple
 import pytest
 import rfc8785
 
-from hearth_records import FormatError, profile
+from hearth_records import FormatError, PublicKey, TrustError, profile
+from hearth_records.keys import load_public_key
 
 ROOT = Path(__file__).resolve().parent.parent
 SDIST = ROOT / ".third-party" / "rfc8785-0.1.4.tar.gz"
 POC = importlib.resources.files("poc_evidence_vectors") / "corpus" / "canonical"
 A2A = importlib.resources.files("agent_evidence_vectors") / "corpora" / "vectors-a2a-jcs-v01"
+ED25519 = importlib.resources.files("cryptography_vectors") / "asymmetric" / "Ed25519"
+SPKI = bytes.fromhex("302a300506032b6570032100")  # RFC 8410
 
 
 class Vector(NamedTuple):
@@ -109,9 +115,8 @@ def test_the_packages_hold_what_the_tests_expect() -> None:
 
 def test_rfc8785_assets() -> None:
     if not SDIST.is_file():
-        if os.environ.get("CI"):
-            pytest.fail(f"needs {SDIST.name}, which .ci/run fetches")
-        pytest.skip(f"needs {SDIST.name}: pip download --no-deps --no-binary rfc8785 rfc8785==0.1.4 -d .third-party")
+        command = ["pip", "download", "-q", "--no-deps", "--no-binary", "rfc8785", "rfc8785==0.1.4"]
+        subprocess.run([sys.executable, "-m", *command, "-d", SDIST.parent], check=True)
     contents: dict[str, bytes] = {}
     with tarfile.open(SDIST) as archive:
         for member in archive.getmembers():
@@ -124,3 +129,24 @@ def test_rfc8785_assets() -> None:
     for name in names:
         value = json.loads(contents[f"{base}/input/{name}"])
         check(Vector(name, value, contents[f"{base}/output/{name}"].rstrip(b"\n"), None))
+
+
+def test_ed25519_signatures_of_the_reference_implementation() -> None:
+    lines = (ED25519 / "sign.input").read_text("ascii").splitlines()
+    assert len(lines) == 1024
+    for line in lines:
+        _secret, public, message, signed = (bytes.fromhex(part) for part in line.split(":")[:4])
+        key, signature = PublicKey(SPKI + public), signed[:64]
+        assert key.verify(signature, message)
+        assert not key.verify(signature, message + b"x")
+        assert not key.verify(signature[:32] + bytes([signature[32] ^ 1]) + signature[33:], message)
+
+
+def test_an_ed25519_key_with_bits_behind_its_end_is_refused() -> None:
+    der = (ED25519 / "ed25519-pub-non-zero-unused-bits.der").read_bytes()
+    assert len(der) > len(SPKI)
+    with pytest.raises(TrustError):
+        PublicKey(der)
+    pem = b"".join([b"-----BEGIN PUBLIC KEY-----\n", binascii.b2a_base64(der), b"-----END PUBLIC KEY-----\n"])
+    with pytest.raises(TrustError):
+        load_public_key(pem)

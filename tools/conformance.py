@@ -36,6 +36,7 @@ import contextlib
 import io
 import itertools
 import json
+import math
 import os
 import queue
 import select
@@ -523,7 +524,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep mutants on which verifiers differ")
     parser.add_argument("--serve", choices=("verify-record", "verify_record.py"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.jobs < 1 or args.every < 1 or args.mutations < 0 or args.timeout <= 0:
+    if args.jobs < 1 or args.every < 1 or args.mutations < 0 or not 0 < args.timeout < math.inf:
         parser.error("--jobs, --every and --timeout are above 0, --mutations is not below")
     return args
 
@@ -545,7 +546,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not chosen:
             raise CannotRunError(f"no case is named like {args.only}")
         rows = [run_vectors(verifier, chosen, now, args) for verifier in verifiers]
-    except CannotRunError as error:
+    except (CannotRunError, ValueError) as error:  # shlex raises ValueError for a quotation that does not end
         print(f"conformance.py: error: {error}", file=sys.stderr)
         return USAGE
     finally:

@@ -1368,6 +1368,8 @@ def add_versions(corpus: Corpus) -> None:
     case("2-other-members", pretty({"data": [], "format": "hearth-record/2"}), "re-formatted, of another version")
     deep = [{"events": [nest(n)], "format": "hearth-record/2"} for n in (16, 17)]
     case("2-depth-16", jcs(deep[0]), "levels count as in the frame: what stands in events is the first")
+    no_name = "a version is a text, and a list of one is none"
+    corpus.case("canonical--version-in-a-list", pretty({"format": ["hearth-record/2"]}), no_name, fails=["canonical"])
     too_deep = "17 levels: outside the profile, so nobody asks for the version"
     corpus.case("canonical--version-2-depth-17", jcs(deep[1]), too_deep, fails=["canonical"])
 

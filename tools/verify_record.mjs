@@ -1005,7 +1005,7 @@ function readClosing(line) {
 
 /** The number of a format version other than 1 (§8, the version first), or null. */
 function otherVersion(format) {
-  const [, version = "1"] = /^hearth-record\/(0|[1-9][0-9]*)$/.exec(format) ?? [];
+  const [, version = "1"] = !isText(format) ? [] : /^hearth-record\/(0|[1-9][0-9]*)$/.exec(format) ?? [];
   return version === "1" ? null : version;
 }
 

@@ -313,7 +313,7 @@ _OBJECTS = EVENTS | {
     "signer": "algorithm:identifier keyid:digest",
     # §9
     "policy": """format:=hearth-trust/1 version:positive expires:timestamp?
-    require_timestamp:boolean timestamp_authorities:text+[] require:requirement[] keys:key[]""",
+    require_timestamp:boolean timestamp_authorities:text[] require:requirement[] keys:key[]""",
     "requirement": "role:seal|countersign|checkpoint|witness algorithm:identifier? count:positive",
     "key": """keyid:digest name:text algorithm:ed25519|ml-dsa-44 public_key:base64
     roles:seal|countersign|checkpoint|witness[] not_before:timestamp? not_after:timestamp?

@@ -44,7 +44,11 @@ def command(arguments: Sequence[str], prog: str) -> int:
     export.add_argument("--bundle", action="store_true", help="the one file for a record; without -o it is printed")
     export.add_argument("--format", choices=tuple(_SUFFIXES), default="json", help="what to write (default: json)")
     export.add_argument("-o", dest="directory", metavar="DIR", help="the directory, for example schemas")
-    export.add_argument("--check", action="store_true", help="write nothing; end with 1 when a file differs")
+    export.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; end with 1 when a file differs (without -o: of the schemas that came with this release)",
+    )
     check = actions.add_parser("check", help="check schemas against the meta-schema and the project's rules")
     check.add_argument("files", nargs="+", metavar="FILE")
     diff = actions.add_parser("diff", help="say what changed, and for whom that is compatible; end with 1 if breaking")
@@ -85,6 +89,8 @@ def _show(options: argparse.Namespace, _prog: str) -> int:
 
 
 def _export(options: argparse.Namespace, prog: str) -> int:
+    if options.directory is None and options.check and options.format == "json":
+        options.directory = _shipped()
     if options.directory is None and (options.check or not options.bundle):
         raise CommandError(
             "nothing says where the files go", exit_code=USAGE, hint="-o DIR; or --bundle alone, which prints one file"
@@ -108,6 +114,13 @@ def _export(options: argparse.Namespace, prog: str) -> int:
         sums = pinned | {path: profile.sha256_hex(data) for path, data in written.items()}
         written[_SUMS] = "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)).encode()
     return _write(options.directory, written, check=options.check)
+
+
+def _shipped() -> str:
+    """Return the directory of the schemas that came with this release: in the package, or in a checkout beside it."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - a path to print
+    inside = os.path.join(package, "schemas")  # noqa: PTH118 - as above
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "schemas")  # noqa: PTH112, PTH118, PTH120 - as above
 
 
 def _content(key: str, form: str) -> bytes:

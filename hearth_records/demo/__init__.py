@@ -12,6 +12,7 @@ import importlib.resources
 import os
 import shlex
 import sqlite3
+import sysconfig
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
@@ -240,18 +241,21 @@ def _tamper(case: Tampered, sealed: SealedRecord) -> bytes:
 
 
 def commands(directory: Path, record: str) -> str:
-    """Return the commands that repeat each check."""
+    """Return the commands that repeat each check, from whichever directory they are called."""
+    directory = directory.absolute()
     quote = shlex.quote
+    programs = ("verify-record", "validate-record", "regenerate-scaffold", "hearth-records")
+    verify, validate, scaffold, show = (quote(_program(name)) for name in programs)
     trust, path = quote(os.fspath(directory / "trust.json")), quote(os.fspath(directory / record))
     public = quote(os.fspath(directory / "key.pub.pem"))
     checks = [
-        ("verify the record", f"verify-record --trust {trust} {path}", 0),
-        ("the same, with the public key alone", f"verify-record --key {public} {path}", 0),
-        ("validate it against the JSON Schema", f"validate-record {path}", 0),
-        ("see it as an operator", f"hearth-records show --trust {trust} {path}", 0),
-        ("regenerate the rollback guidance", f"regenerate-scaffold --trust {trust} {path}", 0),
+        ("verify the record", f"{verify} --trust {trust} {path}", 0),
+        ("the same, with the public key alone", f"{verify} --key {public} {path}", 0),
+        ("validate it against the JSON Schema", f"{validate} {path}", 0),
+        ("see it as an operator", f"{show} show --trust {trust} {path}", 0),
+        ("regenerate the rollback guidance", f"{scaffold} --trust {trust} {path}", 0),
         *(
-            (case.what, f"verify-record --trust {trust} {quote(os.fspath(directory / case.name))}", case.exit_code)
+            (case.what, f"{verify} --trust {trust} {quote(os.fspath(directory / case.name))}", case.exit_code)
             for case in _TAMPERED
         ),
         (
@@ -265,3 +269,9 @@ def commands(directory: Path, record: str) -> str:
     for what, command, code in checks:
         lines += [f"{what} (exit code {code}):", "", "```sh", command, "```", ""]
     return "\n".join(lines)
+
+
+def _program(name: str) -> str:
+    """Return the path of one of this package's programs, which need not be on the caller's path, or else its name."""
+    path = os.path.join(sysconfig.get_path("scripts"), name)  # noqa: PTH118 - a text to print
+    return path if os.path.isfile(path) else name  # noqa: PTH113 - as above
