@@ -16,7 +16,7 @@ COMMANDS = {
     "countersign": "add a signature to a sealed record, in a new file",
     "demo": "run a real migration, record, seal, verify and tamper with it",
     "keygen": "make a key pair",
-    "keys": "pass a key's place on to a new one: keys rotate",
+    "keys": "the public half of a key; pass a key's place on: keys public, keys rotate",
     "record": "record an execution from a shell, one call at a time",
     "recover": "say what is left of a journal, and close it",
     "scaffold": "regenerate rollback guidance from a record (regenerate-scaffold)",
