@@ -64,7 +64,7 @@ def file_path(rest: str) -> str:
 def exposed(path: str) -> SealError:
     """Return the error for a secret that others can read."""
     return SealError(
-        "other users of this machine can get at this file, so that it keeps no secret",
+        f"other users of this machine can get at {quote(path)}, so that it keeps no secret",
         code="secret-exposed",
         hint=f"chmod 600 {quote(path)}; if it was so for long, make a new secret",
     )
