@@ -114,6 +114,13 @@ def _only(found: list[_Found], what: str, *, hint: str) -> _Found:
     return found[0]
 
 
+def _utf8(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise uri_error("an object's label is UTF-8") from None
+
+
 def _read_pin(how: Mapping[str, bytes], token: pkcs11.Token, ask: Ask) -> str:
     if "pin-source" in how:
         source = os.fsdecode(how["pin-source"])
@@ -150,7 +157,7 @@ def _log_in(token: pkcs11.Token, pin: str) -> pkcs11.Session:
 def _find_key(session: pkcs11.Session, wanted: Mapping[str, bytes]) -> SignMixin:
     template: dict[Attribute, object] = {Attribute.CLASS: ObjectClass.PRIVATE_KEY}
     if "object" in wanted:
-        template[Attribute.LABEL] = wanted["object"].decode("utf-8", "surrogateescape")
+        template[Attribute.LABEL] = _utf8(wanted["object"])
     if "id" in wanted:
         template[Attribute.ID] = wanted["id"]
     key = _only(list(session.get_objects(template)), "private object", hint="object=LABEL and id=%01 tell keys apart")

@@ -225,8 +225,8 @@ class _Engine:
             connection = http.client.HTTPSConnection(self._host, self._port, timeout=_WAIT, context=self._context)
         try:
             connection.request(method, path, body, self._headers)
-            response = connection.getresponse()
-            data = response.read(_MAX_ANSWER + 1)
+            with connection.getresponse() as response:
+                data = response.read(_MAX_ANSWER + 1)
         except ssl.SSLCertVerificationError as error:
             raise SealError(
                 f"the server's certificate is not trusted: {quote(error.verify_message)}",
