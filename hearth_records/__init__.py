@@ -9,7 +9,7 @@
 Read the modules in this order: errors, files, profile, model, canonical, redaction, recordable, chain, lifecycle,
 disclosure, kernel,
 journal, rollback, keys, statement, trust, verify, seal, observer, recovery, documents, schema_words, schema,
-schema_check, schema_diff, schema_docs, hestia, cli.
+schema_check, schema_diff, schema_docs, hestia, signers, cli.
 
 Names are imported when they are first asked for, so that a command loads only what it needs.
 """
@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from hearth_records.redaction import mask_secrets
     from hearth_records.rollback import RollbackPlanner
     from hearth_records.seal import seal_record
+    from hearth_records.signers import open_signer
     from hearth_records.trust import TrustPolicy
     from hearth_records.verify import VerificationReport, VerifiedRecord, verify_file, verify_record
 
@@ -106,6 +107,7 @@ _MODULES = {
     "redaction": "mask_secrets",
     "rollback": "RollbackPlanner",
     "seal": "seal_record",
+    "signers": "open_signer",
     "trust": "TrustPolicy",
     "verify": "VerificationReport VerifiedRecord verify_file verify_record",
 }
@@ -173,6 +175,7 @@ __all__ = [  # literal, because type checkers read it
     "__version__",
     "decode_plan",
     "mask_secrets",
+    "open_signer",
     "seal_record",
     "verify_file",
     "verify_record",
