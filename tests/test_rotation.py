@@ -491,13 +491,13 @@ def test_a_rotation_that_fails_leaves_nothing(words: list[str], code: int, call:
     assert {path.name: path.read_bytes() for path in box.iterdir()} == before
 
 
-@pytest.mark.parametrize("words", ["", "make", "rotate", "rotate --key"])
+@pytest.mark.parametrize("words", ["", "make", "rotate", "rotate --key", "public", "public a b"])
 def test_wrong_calls(words: str, call: Call) -> None:
     assert call(f"keys {words}").code == 2
 
 
 def test_the_calls_explain_themselves(call: Call) -> None:
-    assert call("keys --help").code == call("keys rotate --help").code == 0
+    assert call("keys --help").code == call("keys rotate --help").code == call("keys public --help").code == 0
 
 
 def test_as_processes(box: Path) -> None:

@@ -121,7 +121,12 @@ BAD_URIS: Final = [
         "transit:http://localhost#key",
         "transit:http://10.0.0.1#key",
     ),
-    *("transit:http://127.0.0.1.example#key", "transit:http://2130706433#key", "transit:https://host#key\n"),
+    *(
+        "transit:http://127.0.0.1.example#key",
+        "transit:https://ho'st#key",
+        "transit:http://2130706433#key",
+        "transit:https://host#key\n",
+    ),
     *("transit:https://host?ca=%zz#key", "transit:https://host?insecure=1#key"),
 ]
 
@@ -340,27 +345,34 @@ SIGNATURE: Final = string(b"ssh-ed25519") + string(bytes(64))
 
 
 @contextlib.contextmanager
-def false_agent(directory: Path, *answers: bytes) -> Iterator[str]:
+def answering(listening: socket.socket, *answers: bytes) -> Iterator[None]:
     """Answer one connection after the other with these bytes, and close it."""
-    path = str(directory / "a")
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+    listening.settimeout(60)
+    listening.listen()
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+@contextlib.contextmanager
+def false_agent(directory: Path, *answers: bytes) -> Iterator[str]:
+    path = directory / "a"
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
-        listening.listen()
-
-        def serve() -> None:
-            for answer in answers:
-                connection, _ = listening.accept()
-                with connection:
-                    connection.recv(65536)
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield path
-        finally:
-            thread.join(60)
-    os.unlink(path)  # noqa: PTH108 - the name was made as a text
+        listening.bind(str(path))
+        with answering(listening, *answers):
+            yield str(path)
+    path.unlink()
 
 
 def write_public(directory: Path, raw: bytes) -> Path:
@@ -787,20 +799,10 @@ def test_what_a_server_says_after_a_refusal_does_not_hide_it() -> None:
 
 
 def test_what_is_no_http() -> None:
+    cut_short = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        listening.listen()
-
-        def serve() -> None:
-            for answer in (b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"):
-                connection, _ = listening.accept()
-                with connection:
-                    connection.recv(65536)
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        for _ in range(3):
-            address = f"127.0.0.1:{listening.getsockname()[1]}"
-            assert code_of(f"transit:http://{address}#key", token="t") in ("transit-unreachable", "transit-answer")
-        thread.join(60)
+        uri = f"transit:http://127.0.0.1:{listening.getsockname()[1]}#key"
+        with answering(listening, b"", b"SSH-2.0-x\r\n", cut_short):
+            codes = [code_of(uri, token="t") for _ in range(3)]
+    assert codes == ["transit-unreachable", "transit-unreachable", "transit-answer"]

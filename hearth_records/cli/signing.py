@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from hearth_records import files, signers
 from hearth_records.cli.common import UNREADABLE, USAGE, CommandError
 from hearth_records.errors import SealError, escape
-from hearth_records.signers.uri import read_secret
 
 if TYPE_CHECKING:
     import argparse
@@ -84,6 +83,8 @@ def _ask(options: argparse.Namespace, what: Asked, name: str) -> bytes | None:
         # A passphrase is worth nothing without its file, which nobody else can read; a PIN or a token is the key.
         if what == "passphrase":
             return files.read_regular(path, _MAX_PASSPHRASE_FILE).partition(b"\n")[0]
+        from hearth_records.signers.uri import read_secret  # noqa: PLC0415 - start-up time
+
         return read_secret(path)
     if sys.stdin is None or not sys.stdin.isatty():
         raise CommandError(

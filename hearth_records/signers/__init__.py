@@ -18,7 +18,8 @@ others can read.
 
 A recipe for another place, a cloud KMS for example (not tested here): write a class with the three members of `Signer`
 and hand it to `seal_record` or `ExecutionObserver.seal`; `public_key` is the DER that the KMS returns, `sign` passes
-the message on as it is (Ed25519 over the raw message, not over a digest; a preimage has at most 4,138 bytes):
+the message on as it is: Ed25519 over the raw message, not over a digest. It has some 700 bytes, and at most 4,140 (a
+service that takes 4,096 takes all but the largest statements). With the names of AWS KMS:
 
     class KmsSigner:
         algorithm = "ed25519"

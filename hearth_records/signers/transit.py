@@ -45,6 +45,7 @@ _WAIT: Final = 10.0
 """Seconds to wait for a piece of an answer."""
 _MAX_ANSWER: Final = 4 * 1024 * 1024
 """Bytes of an answer: a key with its thousands of versions fits."""
+_HOST: Final = re.compile(r"[a-z0-9._:-]+")
 _MOUNT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _KEY: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)(?:@([1-9][0-9]{0,9}))?")
 _FORM: Final = "transit:https://HOST[:PORT][/MOUNT][?ca=FILE]#KEY[@VERSION]"
@@ -90,7 +91,7 @@ def _parse(rest: str) -> tuple[SplitResult, str, str, int | None]:
         host, _port = url.hostname, url.port
     except ValueError:
         host = None
-    if not host or url.scheme not in ("http", "https") or url.username is not None:
+    if not (host and _HOST.fullmatch(host)) or url.scheme not in ("http", "https") or url.username is not None:
         raise uri_error("not the URL of a server", hint=_FORM)
     if url.scheme == "http" and not _is_loopback(host):
         raise uri_error(
