@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from custody import PIN, agent, bao, fingerprint, running_agent, tokens
+from custody import PIN, running_agent
 from helpers import private_key, write_key
 from test_cli import Done, call, run, run_on_terminal
 from test_cli_record import snapshot
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from custody import Agent, Bao, Hsm
     from test_cli import Call
 
-__all__ = ["agent", "bao", "call", "fingerprint", "tokens"]
+__all__ = ["call"]
 
 PROGRAM: Final = "hearth-records"
 PLACES: Final = ("path", "file", "ml-dsa-44", "ssh-agent", "pkcs11", "transit")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pkcs11.exceptions
 import pytest
-from custody import PIN, ROOT, agent, bao, fingerprint, fingerprint_of, running_agent, running_bao, tokens
+from custody import PIN, ROOT, fingerprint_of, running_agent, running_bao
 from helpers import EXAMPLE_KEYS, needs_program, private_key, signer, standard_record, write_key
 
 from hearth_records.errors import SealError
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
     from hearth_records.keys import Signer
     from hearth_records.signers import Asked
-
-__all__ = ["agent", "bao", "fingerprint", "tokens"]
 
 MESSAGE: Final = b"DSSEv1 28 application/vnd.in-toto+json 2 {}"
 
