@@ -9,7 +9,7 @@
 Read the modules in this order: errors, files, profile, model, canonical, redaction, recordable, chain, lifecycle,
 disclosure, kernel,
 journal, rollback, keys, envelope, statement, trust, verify, seal, observer, recovery, documents, schema_words, schema,
-schema_check, schema_diff, schema_docs, hestia, export, cli.
+schema_check, schema_diff, schema_docs, hestia, export, signers, cli.
 
 Names are imported when they are first asked for, so that a command loads only what it needs.
 """
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from hearth_records.redaction import mask_secrets
     from hearth_records.rollback import RollbackPlanner
     from hearth_records.seal import seal_record
+    from hearth_records.signers import open_signer
     from hearth_records.statement import pae
     from hearth_records.trust import TrustPolicy
     from hearth_records.verify import VerificationReport, VerifiedRecord, verify_file, verify_record
@@ -109,6 +110,7 @@ _MODULES = {
     "redaction": "mask_secrets",
     "rollback": "RollbackPlanner",
     "seal": "seal_record",
+    "signers": "open_signer",
     "statement": "pae",
     "trust": "TrustPolicy",
     "verify": "VerificationReport VerifiedRecord verify_file verify_record",
@@ -179,6 +181,7 @@ __all__ = [  # literal, because type checkers read it
     "decode_plan",
     "event_hash",
     "mask_secrets",
+    "open_signer",
     "pae",
     "seal_record",
     "verify_file",

@@ -10,7 +10,15 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["check_regular", "open_regular", "read_regular", "sync_directory", "write_new", "write_new_directory"]
+__all__ = [
+    "check_regular",
+    "open_regular",
+    "read_private",
+    "read_regular",
+    "sync_directory",
+    "write_new",
+    "write_new_directory",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -34,12 +42,23 @@ def check_regular(descriptor: int, path: PathLike) -> None:
 
 def read_regular(path: PathLike, limit: int) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes. Raises `OSError`."""
+    return read_private(path, limit)[0]
+
+
+def read_private(path: PathLike, limit: int) -> tuple[bytes, bool]:
+    """Return the bytes of a regular file, and whether only its owner can get at them: `chmod 600`, or less.
+
+    Raises:
+        OSError: it cannot be read, or holds more than `limit` bytes.
+
+    """
     with open_regular(path) as stream:
-        too_large = os.fstat(stream.fileno()).st_size > limit  # looked at first: such a file is not read at all
+        found = os.fstat(stream.fileno())
+        too_large = found.st_size > limit  # looked at first: such a file is not read at all
         data = b"" if too_large else stream.read(limit + 1)
     if too_large or len(data) > limit:  # it may have grown
         raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
-    return data
+    return data, not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
 
 
 def write_new(path: PathLike, data: bytes, *, mode: int = 0o644) -> None:

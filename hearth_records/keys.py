@@ -29,6 +29,7 @@ __all__ = [
     "LocalSigner",
     "PublicKey",
     "Signer",
+    "ed25519_spki",
     "generate_private_key",
     "keyid_of",
     "load_private_key",
@@ -130,6 +131,11 @@ class PublicKey:
 def public_key(spki: bytes) -> PublicKey:
     """Return the checked public key of a DER, the same object for the same bytes. Raises as `PublicKey`."""
     return PublicKey(spki)
+
+
+def ed25519_spki(raw: bytes) -> bytes:
+    """Return the DER of an Ed25519 key from its 32 raw bytes. Raises `TrustError` as `PublicKey`."""
+    return PublicKey(_SPKI[ED25519][0] + raw).spki
 
 
 def _load_verifier(algorithm: str, raw: bytes) -> Callable[[bytes, bytes], None]:

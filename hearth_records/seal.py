@@ -161,6 +161,8 @@ def sign_message(signer: Signer, keyid: str, message: bytes) -> Signature:
     try:
         signature = binascii.b2a_base64(signer.sign(message), newline=False).decode()
         return Signature(evidence=(), keyid=keyid, sig=signature)
+    except SealError:  # a signer that says what is wrong in our words
+        raise
     except Exception as error:
         raise _failed(error) from error
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hearth_records.canonical import encode_file
 from hearth_records.kernel import HearthKernel
-from hearth_records.keys import LocalSigner, public_key
+from hearth_records.keys import LocalSigner, private_key_to_pem, public_key
 from hearth_records.model import Origin, Plan, PlanStep, RollbackHint, SideEffect, SideEffectCategory
 from hearth_records.observer import ExecutionObserver
 from hearth_records.profile import sha256_hex
@@ -57,6 +57,12 @@ def private_key(seed: bytes = SEED) -> Ed25519PrivateKey:
 
 def signer(seed: bytes = SEED) -> LocalSigner:
     return LocalSigner(private_key(seed))
+
+
+def write_key(path: Path, key: Any, passphrase: bytes | None = None) -> None:
+    """Write a private key as a command takes it: nobody else can read it."""
+    path.write_bytes(private_key_to_pem(key, passphrase))
+    path.chmod(0o600)
 
 
 def policy_for(*signers: Signer) -> TrustPolicy:

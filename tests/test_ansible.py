@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from helpers import needs_program, policy_for, signer
+from helpers import needs_program, policy_for, signer, write_key
 
 from hearth_records import verify_record
 from hearth_records.journal import Journal
 from hearth_records.kernel import HearthKernel
-from hearth_records.keys import generate_private_key, private_key_to_pem
+from hearth_records.keys import generate_private_key
 from hearth_records.observer import ExecutionObserver
 from hearth_records.profile import sha256_hex
 from hearth_records.recovery import inspect, recover
@@ -113,7 +113,7 @@ def run(
     variables = {"HEARTH_RECORDS_DIRECTORY": str(records), "HEARTH_RECORDS_EXECUTION_ID": "run"}
     if sealed:
         key = directory / "key.pem"
-        key.write_bytes(private_key_to_pem(KEY._key))  # noqa: SLF001 - the test's own key
+        write_key(key, KEY._key)  # noqa: SLF001 - the test's own key
         variables["HEARTH_RECORDS_KEY"] = str(key)
     variables |= settings or {}
     done = subprocess.run(
@@ -313,7 +313,7 @@ def test_the_execution_failed_because_a_host_did(events: list[dict[str, Any]]) -
 def test_after_a_failure_for_good_there_is_only_cleanup(tmp_path: Path) -> None:
     """Also: an encrypted key, and no execution id."""
     key = generate_private_key()
-    (tmp_path / "encrypted.pem").write_bytes(private_key_to_pem(key, b"open sesame"))
+    write_key(tmp_path / "encrypted.pem", key, b"open sesame")
     (tmp_path / "passphrase").write_text("open sesame\n")
     done = run(
         tmp_path,

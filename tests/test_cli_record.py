@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from helpers import OTHER_SEED, json_events, needs_program, private_key, signer
+from helpers import OTHER_SEED, json_events, needs_program, private_key, signer, write_key
 from test_cli import BIN, EXAMPLE, TIMEOUT, Call, Done, command, environment, look_at, run, run_on_terminal, run_shell
 
 from hearth_records.cli.running import Runner
 from hearth_records.journal import Journal
 from hearth_records.kernel import HearthKernel
-from hearth_records.keys import private_key_to_pem, public_key_to_pem
+from hearth_records.keys import public_key_to_pem
 from hearth_records.observer import ExecutionObserver
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Shell:
         self.path = path
         self.journal = path / "exec-1.journal"
         self.record_file = path / "exec-1.record.json"
-        (path / "key.pem").write_bytes(private_key_to_pem(private_key()))
+        write_key(path / "key.pem", private_key())
         (path / "key.pub.pem").write_bytes(public_key_to_pem(signer().public_key))
 
     def call(self, name: str, *arguments: str | Path) -> Done:
@@ -142,7 +142,7 @@ class Deployment:
     def __init__(self, path: Path, *, states: Sequence[str] = (), index: str = "index.html") -> None:
         self.path = path
         (path / "plan.json").write_text(json.dumps(PLAN))
-        (path / "key.pem").write_bytes(private_key_to_pem(private_key()))
+        write_key(path / "key.pem", private_key())
         (path / "key.pub.pem").write_bytes(public_key_to_pem(signer().public_key))
         with tarfile.open(path / "release-42.tar", "w") as archive:
             archive.addfile(tarfile.TarInfo(index), io.BytesIO())
@@ -682,10 +682,9 @@ def test_the_path_is_printed_byte_for_byte_but_not_to_a_terminal(tmp_path: Path)
 def ended(shell: Shell) -> Shell:
     shell.start()
     shell.make("finish --status completed --reason x")
-    for name, passphrase in {"locked.pem": PASSPHRASE, "passphrase": None}.items():
-        data = private_key_to_pem(private_key(), passphrase) if passphrase else PASSPHRASE + b"\nsecond line\n"
-        (shell.path / name).write_bytes(data)
-    (shell.path / "other.pem").write_bytes(private_key_to_pem(private_key(OTHER_SEED)))
+    write_key(shell.path / "locked.pem", private_key(), PASSPHRASE)
+    (shell.path / "passphrase").write_bytes(PASSPHRASE + b"\nsecond line\n")
+    write_key(shell.path / "other.pem", private_key(OTHER_SEED))
     return shell
 
 
@@ -1040,7 +1039,7 @@ def test_an_outcome_that_cannot_be_recorded_is_no_success(journal: Path, status:
     assert f"the command ended with {status}" in done.err
     assert journal.stat().st_size == size + 10
     assert len(journal_events(journal)) == started + 1
-    (journal.parent / "key.pem").write_bytes(private_key_to_pem(private_key()))
+    write_key(journal.parent / "key.pem", private_key())
     closed = run(PROGRAM, "recover", journal, "--close", "--reason", "disk full", "--key", journal.parent / "key.pem")
     assert closed.code == 0
 
@@ -1240,7 +1239,7 @@ def test_nothing_of_a_plan_or_a_record_is_executed(tmp_path: Path) -> None:
     hint = {**PLAN["rollback_hints"][0], "actions": ["touch pwned", EVIL], "required_inputs": {EVIL: EVIL}}
     plan = {**PLAN, "rollback_hints": [hint], "steps": [{"step_index": 1, "step_name": EVIL}]}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    (tmp_path / "key.pem").write_bytes(private_key_to_pem(private_key()))
+    write_key(tmp_path / "key.pem", private_key())
     (tmp_path / "key.pub.pem").write_bytes(public_key_to_pem(signer().public_key))
     journal = "e.journal"
     calls = [

@@ -9,13 +9,13 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from helpers import OTHER_SEED, json_events, private_key, signer
+from helpers import OTHER_SEED, json_events, private_key, signer, write_key
 from recorder import record_in_memory
 from test_cli import EXAMPLE, Call, Done
 from test_cli_record import WAIT, new_journal, snapshot, started
 
 from hearth_records.journal import Journal
-from hearth_records.keys import private_key_to_pem, public_key_to_pem
+from hearth_records.keys import public_key_to_pem
 from hearth_records.verify import CHECKS
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class Place:
         self.path = path
         self.journal = path / f"{EXECUTION_ID}.journal"
         self.record = path / f"{EXECUTION_ID}.record.json"
-        (path / "key.pem").write_bytes(private_key_to_pem(private_key()))
+        write_key(path / "key.pem", private_key())
         (path / "key.pub.pem").write_bytes(public_key_to_pem(signer().public_key))
-        (path / "other.pem").write_bytes(private_key_to_pem(private_key(OTHER_SEED)))
-        (path / "locked.pem").write_bytes(private_key_to_pem(private_key(), b"correct horse"))
+        write_key(path / "other.pem", private_key(OTHER_SEED))
+        write_key(path / "locked.pem", private_key(), b"correct horse")
         (path / "passphrase").write_bytes(b"correct horse\n")
 
     def recover(self, *arguments: str) -> Done:

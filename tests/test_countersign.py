@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from helpers import EXAMPLE_KEYS, OTHER_SEED, SEALED_AT, private_key, signer, standard_record, standard_sealed
+from helpers import (
+    EXAMPLE_KEYS,
+    OTHER_SEED,
+    SEALED_AT,
+    private_key,
+    signer,
+    standard_record,
+    standard_sealed,
+    write_key,
+)
 from test_trust_cli import Call
 
 from hearth_records.countersignature import blocking_check, countersign
@@ -20,7 +29,6 @@ from hearth_records.keys import (
     LocalSigner,
     generate_private_key,
     load_private_key,
-    private_key_to_pem,
     public_key,
     public_key_to_pem,
 )
@@ -275,8 +283,7 @@ def box(tmp_path: Path) -> Path:
     """Return a directory with a record, the keys and a policy that demands a countersignature by the second."""
     for name, seed in (("one", None), ("two", OTHER_SEED), ("three", bytes(range(64, 96)))):
         key = private_key() if seed is None else private_key(seed)
-        (tmp_path / f"{name}.pem").write_bytes(private_key_to_pem(key))
-        (tmp_path / f"{name}.pem").chmod(0o600)
+        write_key(tmp_path / f"{name}.pem", key)
     (tmp_path / "one.pub.pem").write_bytes(public_key_to_pem(ONE.public_key))
     (tmp_path / "r.json").write_bytes(SEALED)
     (tmp_path / "trust.json").write_bytes(encode_policy(policy(TWO).document))

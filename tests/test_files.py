@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from hearth_records.files import open_regular, read_regular, sync_directory, write_new, write_new_directory
+from hearth_records.files import (
+    open_regular,
+    read_private,
+    read_regular,
+    sync_directory,
+    write_new,
+    write_new_directory,
+)
 
 
 def names(directory: Path) -> list[str]:
@@ -34,6 +41,14 @@ def test_a_regular_file_is_read_whole(tmp_path: Path) -> None:
         assert stream.read() == b"abc"
     path.write_bytes(b"")
     assert read_regular(path, 0) == b""
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o604, 0o620, 0o602, 0o610, 0o777])
+def test_a_file_is_private_when_only_its_owner_can_get_at_it(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"abc")
+    path.chmod(mode)
+    assert read_private(path, 3) == (b"abc", mode in (0o600, 0o400))
 
 
 def test_one_byte_over_the_limit_is_refused(tmp_path: Path) -> None:

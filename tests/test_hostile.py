@@ -26,6 +26,7 @@ from helpers import (
     seal_lines,
     signer,
     standard_record,
+    write_key,
 )
 from test_cli import ROOT, TIMEOUT, Call, Done, environment, look_at, run_on_terminal
 from test_cli_record import BAD_IDENTIFIERS, Shell, snapshot
@@ -34,7 +35,7 @@ from test_hestia import outside_of_code
 from hearth_records.canonical import OPENING, encode_event
 from hearth_records.errors import HearthRecordsError, JournalError, RecordingError, escape
 from hearth_records.journal import Journal
-from hearth_records.keys import private_key_to_pem, public_key_to_pem
+from hearth_records.keys import public_key_to_pem
 from hearth_records.model import (
     MAX_TEXT,
     Actor,
@@ -401,7 +402,7 @@ def check_that_all_refuse(reader: Reader, record: bytes, journal: bytes) -> None
     reader.write("x", "x")
     (reader.path / RECORD).write_bytes(record)
     (reader.path / JOURNAL).write_bytes(journal)
-    (reader.path / "key.pem").write_bytes(private_key_to_pem(private_key()))
+    write_key(reader.path / "key.pem", private_key())
     before = snapshot(reader.path)
     for words in commands_on(RECORD, JOURNAL):
         done = reader(*words)
@@ -537,7 +538,7 @@ def test_names_of_files_are_shown_as_text(shell: Shell, monkeypatch: pytest.Monk
         assert is_plain(done.err)
         assert (claims(done.out), claims(done.err)) == (0, 0)
     key = shell.path / "key.pem"
-    key.write_bytes(private_key_to_pem(private_key()))
+    write_key(key, private_key())
     sealed = run_on_terminal("hearth-records", "record", "seal", path, "--key", key)
     assert (sealed.code, sealed.out.count("\n"), is_plain(sealed.out)) == (0, 1, True)
     assert shell.call("record", "status", path).code == 0
@@ -569,7 +570,7 @@ def test_nothing_is_written_outside_the_directory_that_was_given(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     paths = "".join(text for which, text in CORPUS.items() if which.startswith("path")) + "../x.record.json"
     reader.write(paths, name_of(paths))
-    (reader.path / "key.pem").write_bytes(private_key_to_pem(private_key()))
+    write_key(reader.path / "key.pem", private_key())
     (reader.path / "key.pub.pem").write_bytes(public_key_to_pem(signer().public_key))
     for _code, *words in (*AS_TEXT, *AS_MARKDOWN, *AS_JSON):
         reader(*words)

@@ -41,6 +41,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 
 def test_the_examples_run_in_order(tmp_path: Path) -> None:
     needs("openssl")
+    needs("ssh-agent")
     (tmp_path / "tools").symlink_to(ROOT / "tools")
     outputs: dict[str, str] = {}
     for kind, text in BLOCKS:

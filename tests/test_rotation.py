@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import rfc8785
-from helpers import EXAMPLE_KEYS, OTHER_SEED, private_key, signer, standard_record
+from helpers import EXAMPLE_KEYS, OTHER_SEED, private_key, signer, standard_record, write_key
 from test_trust_cli import Call
 
 from hearth_records.errors import SealError, TrustError
@@ -21,7 +21,6 @@ from hearth_records.keys import (
     generate_private_key,
     load_private_key,
     load_public_key,
-    private_key_to_pem,
     public_key,
     public_key_to_pem,
 )
@@ -368,7 +367,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
 @pytest.fixture
 def box(call: Call, tmp_path: Path) -> Path:
     """Return a directory with the old key, a policy of it, and a rotation to a new key that sealed a record."""
-    (tmp_path / "old.pem").write_bytes(private_key_to_pem(private_key()))
+    write_key(tmp_path / "old.pem", private_key())
     (tmp_path / "old.pub.pem").write_bytes(public_key_to_pem(OLD.public_key))
     (tmp_path / "trust.json").write_bytes(encode_policy(policy().document))
     done = call("keys rotate", "--key", "old.pem", "--new", "new.pem", "-o", "rotation.json", "--at", AT)
@@ -446,7 +445,7 @@ def test_a_key_is_added_in_one_of_two_ways(words: list[str], call: Call, box: Pa
 
 def test_a_key_that_exists_takes_the_place(call: Call, box: Path) -> None:
     (box / "phrase").write_bytes(b"secret\n")
-    (box / "third.pem").write_bytes(private_key_to_pem(private_key(bytes(range(64, 96))), b"secret"))
+    write_key(box / "third.pem", private_key(bytes(range(64, 96))), b"secret")
     words = ["--key", "old.pem", "--to", "third.pem", "-o", "third.json"]
     assert call("keys rotate", *words).code == 2
     assert call("keys rotate", *words, "--passphrase-file", "old.pem").code == 3
@@ -492,13 +491,13 @@ def test_a_rotation_that_fails_leaves_nothing(words: list[str], code: int, call:
     assert {path.name: path.read_bytes() for path in box.iterdir()} == before
 
 
-@pytest.mark.parametrize("words", ["", "make", "rotate", "rotate --key"])
+@pytest.mark.parametrize("words", ["", "make", "rotate", "rotate --key", "public", "public a b"])
 def test_wrong_calls(words: str, call: Call) -> None:
     assert call(f"keys {words}").code == 2
 
 
 def test_the_calls_explain_themselves(call: Call) -> None:
-    assert call("keys --help").code == call("keys rotate --help").code == 0
+    assert call("keys --help").code == call("keys rotate --help").code == call("keys public --help").code == 0
 
 
 def test_as_processes(box: Path) -> None:

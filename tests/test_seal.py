@@ -217,6 +217,7 @@ def test_a_key_signs_once(record: ExecutionRecord) -> None:
         ({"signature": lambda message: signer().sign(message) + b"\0"}, "signing-failed"),
         ({"signature": RuntimeError("the HSM is gone")}, "signing-failed"),
         ({"signature": RuntimeError()}, "signing-failed"),
+        ({"signature": SealError("no", code="agent-refused")}, "agent-refused"),
         ({"public_key": RuntimeError()}, "signing-failed"),
         ({"public_key": None}, "signing-failed"),
         ({"public_key": "text"}, "signing-failed"),
@@ -227,7 +228,7 @@ def test_a_key_signs_once(record: ExecutionRecord) -> None:
         ({"algorithm": ""}, "algorithm"),
         ({"public_key": signer(OTHER_SEED).public_key}, "signing-failed"),
     ],
-    ids=range(21),
+    ids=range(22),
 )
 def test_a_signer_that_fails_is_found_before_anybody_sees_the_seal(
     record: ExecutionRecord, answers: dict[str, Any], code: str

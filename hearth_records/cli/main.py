@@ -19,7 +19,7 @@ COMMANDS = {
     "export": "a record in a form that others check: DSSE, Sigstore bundle, SSHSIG, evidence",
     "import": "a DSSE envelope and its events, back to a record",
     "keygen": "make a key pair",
-    "keys": "pass a key's place on to a new one: keys rotate",
+    "keys": "the public half of a key; pass a key's place on: keys public, keys rotate",
     "record": "record an execution from a shell, one call at a time",
     "recover": "say what is left of a journal, and close it",
     "scaffold": "regenerate rollback guidance from a record (regenerate-scaffold)",

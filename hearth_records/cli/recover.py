@@ -37,7 +37,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
         show(found)
         return 0 if found.state == "published" else INCOMPLETE
     if options.reason is None or not options.key:
-        raise CommandError("--close needs --reason TEXT and --key PRIVATE.pem", exit_code=USAGE)
+        raise CommandError("--close needs --reason TEXT and --key KEY", exit_code=USAGE)
     signers = read_signers(options)
     print_path(recover(options.journal, *signers, reason=options.reason, allow_example_keys=options.allow_example_keys))
     return 0

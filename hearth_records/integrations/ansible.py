@@ -50,7 +50,7 @@ from ansible.playbook.block import Block
 from ansible.plugins.callback import CallbackBase
 from ansible.release import __version__ as ansible_version
 
-from hearth_records import files, keys, recordable
+from hearth_records import files, recordable
 from hearth_records.errors import HearthRecordsError, escape
 from hearth_records.journal import Journal, record_path
 from hearth_records.model import (
@@ -65,18 +65,19 @@ from hearth_records.model import (
 from hearth_records.observer import ExecutionObserver
 from hearth_records.profile import sha256_hex
 from hearth_records.redaction import MASK, mask_secrets
+from hearth_records.signers import open_signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hearth_records.redaction import Redact
+    from hearth_records.signers import Asked
 
 __all__ = ["CallbackModule", "plugin_directory"]
 
 _MAX_MESSAGE: Final = 2000
 """Code points of one host's message, or standard error, that are recorded."""
 _MAX_PLAYBOOK: Final = 64 * 1024 * 1024
-_MAX_KEY: Final = 1024 * 1024
 _MAX_PASSPHRASE_FILE: Final = 4096
 
 _META: Final = frozenset({"meta", "ansible.builtin.meta", "ansible.legacy.meta"})
@@ -333,17 +334,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible is not typed
             self._say(f"{journal.path} is not sealed yet: hearth-records record seal")
             return
         try:
-            passphrase = None
-            if passphrase_file := self.get_option("passphrase_file"):
-                passphrase = files.read_regular(passphrase_file, _MAX_PASSPHRASE_FILE).partition(b"\n")[0]
-            signer = keys.LocalSigner(keys.load_private_key(files.read_regular(path, _MAX_KEY), passphrase))
-            observer.seal(signer)
+            observer.seal(open_signer(path, self._ask))
         except (HearthRecordsError, OSError) as error:
             self._display.warning(
                 f"hearth-records: {escape(journal.path)} is whole but not sealed: {escape(str(error))}"
             )
         else:
             self._say(record_path(journal.path))
+
+    def _ask(self, what: Asked, _name: str) -> bytes | None:
+        path = self.get_option("passphrase_file")
+        if what != "passphrase" or not path:
+            return None
+        return files.read_regular(path, _MAX_PASSPHRASE_FILE).partition(b"\n")[0]
 
     def _say(self, text: str) -> None:
         self._display.display(f"hearth-records: {escape(text)}", stderr=True)  # standard output may be a document

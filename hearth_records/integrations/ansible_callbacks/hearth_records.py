@@ -42,7 +42,7 @@ options:
     ini: [{section: callback_hearth_records, key: plan_id}]
   key:
     description:
-      - The private key (PKCS#8 PEM) that seals the record.
+      - The private key that seals the record; a file (PKCS#8 PEM) or a URI as C(--key) takes it.
       - Without it the journal stays open, to be sealed by C(hearth-records record seal).
     type: path
     env: [{name: HEARTH_RECORDS_KEY}]
