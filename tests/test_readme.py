@@ -11,6 +11,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from helpers import needs_program
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,11 +25,6 @@ def environment() -> dict[str, str]:
     return {"PATH": path, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
 
 
-def needs(program: str) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"needs {program}")
-
-
 def test_every_block_is_of_a_kind_that_is_run() -> None:
     assert len(SETUP) == 2
     assert README.count("```") == 2 * len(BLOCKS)
@@ -40,8 +36,8 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 
 
 def test_the_examples_run_in_order(tmp_path: Path) -> None:
-    needs("openssl")
-    needs("ssh-agent")
+    needs_program("openssl")
+    needs_program("ssh-agent")
     (tmp_path / "tools").symlink_to(ROOT / "tools")
     outputs: dict[str, str] = {}
     for kind, text in BLOCKS:
