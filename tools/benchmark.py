@@ -10,6 +10,7 @@ this is no test. Needs the package installed, with its commands on the path of t
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import os
 import statistics
@@ -23,8 +24,9 @@ from typing import TYPE_CHECKING
 
 from hearth_records import ExecutionObserver, HearthKernel, Journal, LocalSigner, PublicKey, TrustPolicy, verify_record
 from hearth_records.files import sync_directory
-from hearth_records.keys import generate_private_key, public_key_to_pem
+from hearth_records.keys import check_ed25519_point, generate_private_key, public_key_to_pem
 from hearth_records.statement import preimage
+from hearth_records.trust import encode_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +65,7 @@ def ratios(yardstick: Callable[[], object], action: Callable[[], object], rounds
 def show(name: str, values: list[float], target: str, unit: str = "") -> None:
     """Print a figure: median, lowest and highest, and its target."""
     low, middle, high = min(values), statistics.median(values), max(values)
-    print(f"{name:<58} {middle:7.2f}{unit}  [{low:.2f} … {high:.2f}]  target {target}", flush=True)
+    print(f"{name:<62} {middle:7.2f}{unit}  [{low:.2f} … {high:.2f}]  target {target}", flush=True)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -72,12 +74,40 @@ def show(name: str, values: list[float], target: str, unit: str = "") -> None:
 def bench_verification(signer: LocalSigner, rounds: int, count: int) -> None:
     """Verified records per second ÷ raw Ed25519 verifications per second."""
     sealed = record_execution().seal(signer)
-    policy = TrustPolicy.from_keys([("bench", PublicKey(signer.public_key))])
     raw = PublicKey(signer.public_key)
     message, signature = preimage(sealed.statement), sealed.seal.signatures[0].sig_bytes
-    assert verify_record(sealed.data, policy).exit_code == 0  # noqa: S101 - measuring a failure would be no measurement
-    values = ratios(lambda: raw.verify(signature, message), lambda: verify_record(sealed.data, policy), rounds, count)
-    show(f"verify_record ({len(sealed.data)} bytes, 20 events) ÷ raw verifications", values, "≥ 0.50")
+    for keys in (1, 10):
+        policy = policy_of(signer, keys)
+        assert verify_record(sealed.data, policy).exit_code == 0  # noqa: S101 - a failure would be no measurement
+        verify = functools.partial(verify_record, sealed.data, policy)
+        values = ratios(lambda: raw.verify(signature, message), verify, rounds, count)
+        name = f"verify_record ({len(sealed.data)} bytes, 20 events), policy of {keys} ÷ raw"
+        show(name, values, "≥ 0.50")
+
+
+def policy_of(signer: LocalSigner, keys: int) -> TrustPolicy:
+    """Return a policy of so many keys, the signer's last."""
+    others = [LocalSigner(generate_private_key()) for _ in range(keys - 1)]
+    return TrustPolicy.from_keys(
+        [(f"key {number}", PublicKey(each.public_key)) for number, each in enumerate([*others, signer])]
+    )
+
+
+def bench_policy(signer: LocalSigner, rounds: int) -> None:
+    """Time to read a policy of 1,000 keys, each checked strictly ÷ 1,000 raw verifications."""
+    data = encode_policy(policy_of(signer, 1000).document)
+    raw, message = PublicKey(signer.public_key), b"message"
+    signature = signer.sign(message)
+
+    def read() -> None:
+        check_ed25519_point.cache_clear()  # in a new process nothing is remembered
+        TrustPolicy.decode(data)
+
+    values = []
+    for _ in range(rounds):
+        yardstick = timed(lambda: raw.verify(signature, message), 1000)
+        values.append(timed(read, 1) / yardstick)
+    show("read a policy of 1,000 keys ÷ 1,000 raw verifications", values, "≤ 5.00")
 
 
 def bench_recording(signer: LocalSigner, rounds: int, count: int) -> None:
@@ -280,6 +310,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hearth-benchmark-") as name:
         directory = Path(name)
         bench_verification(signer, rounds, count)
+        bench_policy(signer, rounds)
         bench_recording(signer, rounds, count // 2)
         bench_startup(signer, directory, rounds)
         bench_memory(signer, directory, LONG_RECORD // 10 if options.quick else LONG_RECORD)
