@@ -199,9 +199,11 @@ class Journal:
 
     def append(self, line: bytes, *, boundary: bool) -> None:
         """Write one event's canonical bytes; see the module for when they are durable. Raises `JournalError`."""
-        self._write((b"," if self._size > len(OPENING) else b"") + line + b"\n")
-        if boundary or self.sync == "event":
-            self._sync(os.fdatasync)
+        self._check()
+        with _Poisoning(self):
+            self._put(b",%b\n" % line if self._size > len(OPENING) else line + b"\n")
+            if boundary or self.sync == "event":
+                os.fdatasync(self._descriptor)
 
     def publish(self, closing_line: bytes) -> Callable[[], bytes]:
         """Write the closing line, give the file its record name and take its journal name away; then it is closed.
@@ -226,7 +228,7 @@ class Journal:
         self._check()
         self._sync(os.fsync)  # whoever wrote the closing line may have been stopped before
         target = record_path(self._place)
-        with self._poisoning():
+        with _Poisoning(self):
             if not os.path.samestat(os.fstat(self._descriptor), os.lstat(self._place)):
                 raise OSError(errno.ESTALE, "somebody put another file in its place")
             try:
@@ -235,7 +237,7 @@ class Journal:
                 if not is_published(self._descriptor, self._place):
                     raise
         self._sync_directory()
-        with self._poisoning():
+        with _Poisoning(self):
             os.unlink(self._place)  # noqa: PTH108 - as above
         self._sync_directory()
         self.close()
@@ -245,7 +247,7 @@ class Journal:
     def truncate(self, size: int) -> None:
         """Cut a torn tail, which nobody was told is there. Raises `JournalError`."""
         self._check()
-        with self._poisoning():
+        with _Poisoning(self):
             os.ftruncate(self._descriptor, size)
         self._size = size
         self._sync(os.fsync)
@@ -256,34 +258,22 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         self._check()
-        with self._poisoning():
-            written = os.write(self._descriptor, data)
-            if written != len(data):
-                raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
-            self._size += len(data)
+        with _Poisoning(self):
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        written = os.write(self._descriptor, data)
+        if written != len(data):
+            raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
+        self._size += written
 
     def _sync(self, call: Any) -> None:  # noqa: ANN401 - os.fsync or os.fdatasync
-        with self._poisoning():
+        with _Poisoning(self):
             call(self._descriptor)
 
     def _sync_directory(self) -> None:
-        with self._poisoning():
+        with _Poisoning(self):
             files.sync_directory(os.path.dirname(self._place))  # noqa: PTH120 - as above
-
-    @contextlib.contextmanager
-    def _poisoning(self) -> Iterator[None]:
-        """Poison the journal unless all of it is done: a signal handler may raise anywhere in between."""
-        self._fault = "it was interrupted in the middle of a call"
-        try:
-            yield
-        except OSError as error:
-            self._fault = error.strerror or str(error)
-            raise JournalError(
-                f"{quote(self.path)}: {self._fault}",
-                code="exists" if isinstance(error, FileExistsError) else "io",
-                hint="stop relying on this recording; hearth-records recover says what is there",
-            ) from error
-        self._fault = None
 
     def _check(self) -> None:
         if self._owner != os.getpid():
@@ -341,6 +331,31 @@ class Journal:
     def __del__(self) -> None:
         """Close it: a journal that nobody refers to is written by nobody."""
         self.close()
+
+
+class _Poisoning:
+    """Poisons a journal unless all that is done inside is done: a signal handler may raise anywhere in between."""
+
+    __slots__ = ("_journal",)
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        self._journal._fault = "it was interrupted in the middle of a call"  # noqa: SLF001 - this module's own
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._journal._fault = None  # noqa: SLF001 - as above
+        elif isinstance(error, OSError):
+            self._journal._fault = error.strerror or str(error)  # noqa: SLF001 - as above
+            raise JournalError(
+                f"{quote(self._journal.path)}: {self._journal._fault}",  # noqa: SLF001 - as above
+                code="exists" if isinstance(error, FileExistsError) else "io",
+                hint="stop relying on this recording; hearth-records recover says what is there",
+            ) from error
 
 
 class Scan(Struct, frozen=True, kw_only=True):

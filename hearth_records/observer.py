@@ -632,14 +632,14 @@ class ExecutionObserver:
         on_unrecordable: OnUnrecordable | None = None,
     ) -> None:
         """Append one event with the members of its kind, or leave that to the call that a signal handler interrupts."""
-        append = functools.partial(self._append, kind, members, details, boundary, on_unrecordable)
         if self._is_recording and self._is_interrupted():
+            append = functools.partial(self._append, kind, members, details, boundary, on_unrecordable)
             self._told_meanwhile.append(append)
             return
         with self._lock:
             self._is_recording = True
             try:
-                append()
+                self._append(kind, members, details, boundary, on_unrecordable)
             except BaseException as error:
                 for fault in self._append_what_was_told():
                     error.add_note(f"what was told meanwhile could not be recorded: {fault}")

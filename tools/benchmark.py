@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 STEPS = 6
 LONG_RECORD = 500_000
+BLOCK = 20
+"""Events that are journalled in one go before the yardstick has its turn."""
 MIB = 1024 * 1024
 
 
@@ -213,25 +215,34 @@ def bench_startup(signer: LocalSigner, directory: Path, rounds: int) -> None:
 
 
 def bench_journal(directory: Path, events: int, rounds: int) -> None:
-    """Events per second through observer and journal ÷ a bare append and fdatasync of the same bytes."""
+    """Events per second through observer and journal ÷ a bare append and fdatasync of the same bytes.
+
+    The two take turns in short blocks: a disk is slower in one second than in the next.
+    """
     values = []
     for number in range(rounds):
-        execution_id = f"bench-{number}"
+        execution_id, spent, bare = f"bench-{number}", 0.0, 0.0
+        descriptor = os.open(directory / f"bare-{number}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with Journal.create(directory, execution_id) as journal:
             observer = ExecutionObserver(execution_id, "plan-bench", HearthKernel(), journal=journal)
-            start = time.perf_counter()
-            for _ in range(events):
-                observer.record_side_effect("network", "told the load balancer about it", True, None, {"status": 200})  # noqa: FBT003
-            recorded = time.perf_counter() - start
-            lines = [b"," + line + b"\n" for line in journal.read()[1:]]
-        bare = directory / f"bare-{number}"
-        descriptor = os.open(bare, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        start = time.perf_counter()
-        for line in lines:
-            os.write(descriptor, line)
-            os.fdatasync(descriptor)
-        values.append((time.perf_counter() - start) / recorded)
+            written = os.open(journal.path, os.O_RDONLY)
+            for _ in range(0, events, BLOCK):
+                size = journal.size
+                start = time.perf_counter()
+                for _ in range(BLOCK):
+                    observer.record_side_effect(
+                        "network", "told the load balancer about it", True, None, {"status": 200}
+                    )  # noqa: FBT003
+                spent += time.perf_counter() - start
+                lines = os.pread(written, journal.size - size, size).splitlines(keepends=True)
+                start = time.perf_counter()
+                for line in lines:
+                    os.write(descriptor, line)
+                    os.fdatasync(descriptor)
+                bare += time.perf_counter() - start
+            os.close(written)
         os.close(descriptor)
+        values.append(bare / spent)
     show("events through observer and journal ÷ bare append + fdatasync", values, "≥ 0.90")
 
 
