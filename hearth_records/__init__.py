@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     )
     from hearth_records.observer import ExecutionObserver
     from hearth_records.profile import Limits
+    from hearth_records.recordable import Withholdable
     from hearth_records.redaction import mask_secrets
     from hearth_records.rollback import RollbackPlanner
     from hearth_records.seal import seal_record
@@ -103,6 +104,7 @@ _MODULES = {
     ),
     "observer": "ExecutionObserver",
     "profile": "Limits",
+    "recordable": "Withholdable",
     "redaction": "mask_secrets",
     "rollback": "RollbackPlanner",
     "seal": "seal_record",
@@ -170,6 +172,7 @@ __all__ = [  # literal, because type checkers read it
     "TrustPolicy",
     "VerificationReport",
     "VerifiedRecord",
+    "Withholdable",
     "__version__",
     "decode_plan",
     "mask_secrets",
