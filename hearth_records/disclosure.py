@@ -35,6 +35,7 @@ __all__ = [
     "Disclosure",
     "DisclosureFinding",
     "SaltedDetails",
+    "SortedDisclosures",
     "Withholder",
     "decode_disclosure",
     "digest_of",
@@ -183,14 +184,14 @@ class Withholder:
         return drawn
 
 
-class Sorted(NamedTuple):
+class SortedDisclosures(NamedTuple):
     """Disclosures by whether an event refers to them: for the closing line, and those of events never acknowledged."""
 
     referred: tuple[str, ...]
     orphans: tuple[str, ...]
 
 
-def sort_out(disclosures: Iterable[str], source: LineSource) -> Sorted:
+def sort_out(disclosures: Iterable[str], source: LineSource) -> SortedDisclosures:
     """Tell disclosures that the events in `source` refer to, sorted by ASCII, from those that no event refers to.
 
     Raises:
@@ -208,7 +209,7 @@ def sort_out(disclosures: Iterable[str], source: LineSource) -> Sorted:
         if decoded.hold_digests:
             for event in decoded.events:
                 referred += [by_digest.pop(digest) for digest in event.details.get(DIGESTS, ()) if digest in by_digest]
-    return Sorted(tuple(sorted(referred)), tuple(by_digest.values()))
+    return SortedDisclosures(tuple(sorted(referred)), tuple(by_digest.values()))
 
 
 # --- checking them ---------------------------------------------------------------------------------------------------
@@ -247,6 +248,11 @@ class DisclosureFinding(Struct, frozen=True, kw_only=True):
     disclosed: tuple[str, ...]
     undisclosed: int
     details_json: bytes
+
+    @property
+    def undisclosed_in_words(self) -> str:
+        """What can be said of the digests without a disclosure."""
+        return "1 withheld, or a decoy" if self.undisclosed == 1 else f"{self.undisclosed} withheld, or decoys"
 
     @property
     def details(self) -> dict[str, Any]:

@@ -28,8 +28,8 @@ gone, so is the disclosures file.
 `link` never replaces a file. A crash after it leaves one file under two names, a crash before it a closed journal;
 `recovery` finishes both.
 
-One writer, of the disclosures as well: `flock` belongs to the open file, so that a second open fails in this process and
-in any other, and is gone with its process. A forked child closes its copy of the descriptor and may not write.
+One writer, of the disclosures as well: `flock` belongs to the open file, so that a second open fails in this process
+and in any other, and is gone with its process. A forked child closes its copy of the descriptor and may not write.
 
 Known gaps: a disk that acknowledges a sync before it is durable can lose what was acknowledged; after a sync that
 failed the kernel may show bytes that never reach the disk, and a later sync of them succeeds; only the directory itself

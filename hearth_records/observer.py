@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from hearth_records import canonical, recordable
 from hearth_records._version import __version__
-from hearth_records.disclosure import SaltedDetails, Withholder, sort_out
+from hearth_records.disclosure import SaltedDetails, SortedDisclosures, Withholder, sort_out
 from hearth_records.errors import (
     HearthRecordsError,
     JournalError,
@@ -260,6 +260,7 @@ class ExecutionObserver:
         self._sink = sink
         self._withholder = withholder
         self._disclosed = 0
+        self.left_out = 0
         self._redact = redact
         self._kernel = kernel
         self._clock = clock
@@ -530,15 +531,18 @@ class ExecutionObserver:
             JournalError: the disclosures of a journal cannot be read, or were damaged.
 
         """
+        return self._sort_out().referred
+
+    def _sort_out(self) -> SortedDisclosures:
         found = self._sink.disclosures()
-        return sort_out(found, self._sink.source()).referred if found else ()
+        return sort_out(found, self._sink.source()) if found else SortedDisclosures((), ())
 
     def seal(
         self, signer: Signer, *more: Signer, sealed_at: str | None = None, allow_example_keys: bool = False
     ) -> SealedRecord:
         """Seal the ended record and return it, after the real verifier let it pass. Arguments as for `seal_record`.
 
-        A disclosure whose event was never acknowledged is left out.
+        A disclosure whose event was never acknowledged is left out, and counted in `left_out`.
 
         Raises:
             SealError: the record has not ended, a signer fails, or the result does not verify; sealing can be tried
@@ -548,6 +552,8 @@ class ExecutionObserver:
         if self._in_doubt:
             self._resynchronize()
         signers = (signer, *more)
+        disclosures = self._sort_out()
+        self.left_out = len(disclosures.orphans)
         closing = make_closing(
             self._start,
             self._lifecycle.finished,
@@ -556,7 +562,7 @@ class ExecutionObserver:
             signers=signers,
             sealed_at=sealed_at or self._now(),
             allow_example_keys=allow_example_keys,
-            disclosures=self.disclosures,
+            disclosures=disclosures.referred,
         )
         line = canonical.encode_closing(closing)
         check_sealed(self._sink.source(line), signers)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from hearth_records.journal import DisclosureLines
     from hearth_records.keys import Signer
 
-__all__ = ["Findings", "inspect", "recover"]
+__all__ = ["DisclosuresLeft", "Findings", "inspect", "recover"]
 
 TORN_SUFFIX: Final = ".torn"
 
