@@ -109,7 +109,7 @@ class ScaffoldSource(_Document, frozen=True, kw_only=True):
     verdict: Verdict
 
 
-class ScaffoldDetails(_Document, frozen=True, kw_only=True):
+class WithholdableEntry(_Document, frozen=True, kw_only=True):
     """The details of an event that hold digests, with what is disclosed in its place.
 
     `disclosed` names these members; `undisclosed` counts the digests that are withheld or decoys.
@@ -127,10 +127,10 @@ class ScaffoldDocument(_Document, frozen=True, kw_only=True):
     """Rollback guidance, and what it was made from."""
 
     format: Literal["hearth-scaffold/1"]
-    details: tuple[ScaffoldDetails, ...]
     made_from: ScaffoldSource
     notice: str
     scaffold: RollbackScaffold
+    withholdable: tuple[WithholdableEntry, ...]
 
 
 def file_entry(name: str, report: VerificationReport) -> FileEntry:
@@ -195,17 +195,6 @@ def scaffold_document(scaffold: RollbackScaffold, report: VerificationReport) ->
     """Return a scaffold together with what the verifier said about its record."""
     return ScaffoldDocument(
         format=SCAFFOLD_FORMAT,
-        details=tuple(
-            ScaffoldDetails(
-                seq=item.seq,
-                type=item.type,
-                step_index=item.step_index,
-                details=item.details,
-                disclosed=item.disclosed,
-                undisclosed=item.undisclosed,
-            )
-            for item in report.disclosures
-        ),
         made_from=ScaffoldSource(
             chain_head=scaffold.chain_head,
             events=report.events or 0,
@@ -216,6 +205,17 @@ def scaffold_document(scaffold: RollbackScaffold, report: VerificationReport) ->
         ),
         notice=NOTICE,
         scaffold=scaffold,
+        withholdable=tuple(
+            WithholdableEntry(
+                seq=item.seq,
+                type=item.type,
+                step_index=item.step_index,
+                details=item.details,
+                disclosed=item.disclosed,
+                undisclosed=item.undisclosed,
+            )
+            for item in report.disclosures
+        ),
     )
 
 

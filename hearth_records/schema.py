@@ -163,7 +163,7 @@ def record_root(events: Any, closing: type[Struct], version: str) -> Root:  # no
 def scaffold_root() -> Root:
     """Return what the schema of the scaffold is made from."""
     root = struct_root(ScaffoldDocument)
-    _open_details(root.definitions, "ScaffoldDetails", "DetailObject")
+    _open_details(root.definitions, "WithholdableEntry", "DetailObject")
     return root
 
 

@@ -280,12 +280,12 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     # --- scaffold (FORMAT §10) ---
     "ScaffoldDocument": {
         "format": "Version of the scaffold format.",
-        "details": "Details of events that hold digests, with what is disclosed in its place.",
         "made_from": "The record that the guidance was made from.",
         "notice": "What this is, for whoever reads it.",
         "scaffold": "The guidance.",
+        "withholdable": "Details of events that hold digests, with what is disclosed in its place.",
     },
-    "ScaffoldDetails": {
+    "WithholdableEntry": {
         "seq": "Position of the event, counted from 0.",
         "type": "The event's type.",
         "step_index": "The step that it is about; null when it is about none.",

@@ -238,7 +238,6 @@ def make_document(result: Result) -> JsonObject:
     """Return the hearth-scaffold/1 document: the scaffold, and what it was made from."""
     events, about = result.events or [], result.to_json(file="")
     return {
-        "details": result.details,
         "format": "hearth-scaffold/1",
         "made_from": {
             "chain_head": about["chain_head"],
@@ -250,6 +249,7 @@ def make_document(result: Result) -> JsonObject:
         },
         "notice": NOTICE,
         "scaffold": make_scaffold(events, about["chain_head"]),
+        "withholdable": result.details,
     }
 
 
@@ -277,7 +277,9 @@ def to_text(document: JsonObject) -> bytes:
         f"  possible     {'yes, by hand' if guidance['is_rollback_possible'] else 'NO'}: {guidance['reason']}",
         f"  notice       {NOTICE}",
     ]
-    shown = [("DETAILS THAT CAN BE WITHHELD", show_details(document["details"]))] if document["details"] else []
+    shown = (
+        [("DETAILS THAT CAN BE WITHHELD", show_details(document["withholdable"]))] if document["withholdable"] else []
+    )
     for title, items in sections(guidance) + shown:
         lines += ["", title, *(f"  {item}" for item in items or ["none"])]
     return "".join(f"{verify_record.escape(line)}\n" for line in lines).encode("utf-8", "backslashreplace")
