@@ -177,6 +177,8 @@ def redacted(name: str, value: Any, redact: Redact | None) -> Any:  # noqa: ANN4
     if redact is None:
         return value
     if type(value) is Withholdable:
+        if type(value.value) is Withholdable:
+            return value  # which is marked
         value = redacted(name, value.value, redact)
         return value if type(value) is Withholdable else Withholdable(value)
     try:
