@@ -261,6 +261,7 @@ class ExecutionObserver:
         self._withholder = withholder
         self._disclosed = 0
         self.left_out = 0
+        """How many disclosures `seal` left out, because their event was never acknowledged."""
         self._redact = redact
         self._kernel = kernel
         self._clock = clock
@@ -674,7 +675,11 @@ class ExecutionObserver:
         if len(line) + growth > limit:
             if on_unrecordable == "raise":
                 raise RecordingError(
-                    "the event is too large", code="too-large", pointer="/details", expected=limit, actual=len(line)
+                    "the event is too large",
+                    code="too-large",
+                    pointer="/details",
+                    expected=limit,
+                    actual=len(line) + growth,
                 )
             data, disclosures = recordable.cut_details(data), ()
             event = kind(

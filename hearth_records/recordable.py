@@ -8,7 +8,7 @@ Recording must not break the execution that it records, so nothing here raises u
     {"_sd": 1, "a": 2}                    {"a":2,"hearth_unrecordable":"member name"}
     more than the event can hold          {"hearth_cut":{"bytes":N,"sha256":H}}
     a text that is too long               its beginning and "…[cut: N code points, sha256 H]"
-    Withholdable, but at the top          {"hearth_unrecordable":"Withholdable"}
+    Withholdable, not at the top          {"hearth_unrecordable":"Withholdable"}
 
 What was passed is copied: nothing of the caller's is kept. A `Withholdable` is taken for what it holds only where that
 can be withheld, as a member of `details` itself (FORMAT §6); anywhere else it is marked, and what it holds is dropped.
