@@ -7,9 +7,9 @@
     sealed = observer.seal(signer)
 
 Read the modules in this order: errors, files, profile, model, canonical, redaction, recordable, chain, lifecycle,
-disclosure, kernel,
-journal, rollback, keys, envelope, statement, trust, verify, seal, observer, recovery, documents, schema_words, schema,
-schema_check, schema_diff, schema_docs, hestia, export, signers, cli.
+disclosure, kernel, journal, rollback, keys, envelope, statement, trust, verify, seal, countersignature, withholding,
+observer, recovery, documents, schema_words, schema, schema_check, schema_diff, schema_docs, hestia, export, signers,
+cli.
 
 Names are imported when they are first asked for, so that a command loads only what it needs.
 """
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     )
     from hearth_records.observer import ExecutionObserver
     from hearth_records.profile import Limits
+    from hearth_records.recordable import Withholdable
     from hearth_records.redaction import mask_secrets
     from hearth_records.rollback import RollbackPlanner
     from hearth_records.seal import seal_record
@@ -107,6 +108,7 @@ _MODULES = {
     ),
     "observer": "ExecutionObserver",
     "profile": "Limits",
+    "recordable": "Withholdable",
     "redaction": "mask_secrets",
     "rollback": "RollbackPlanner",
     "seal": "seal_record",
@@ -176,6 +178,7 @@ __all__ = [  # literal, because type checkers read it
     "TrustPolicy",
     "VerificationReport",
     "VerifiedRecord",
+    "Withholdable",
     "__version__",
     "chain_head",
     "decode_plan",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 from hearth_records import profile
-from hearth_records.model import Count, Digest, Identifier, RollbackScaffold, Timestamp
+from hearth_records.model import Count, Digest, Identifier, MemberName, RollbackScaffold, Timestamp
 from hearth_records.verify import CHECKS, CheckName, ExitCode, Status, Verdict, combine_exit_codes
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ class WarningEntry(_Document, frozen=True, kw_only=True):
     seq: Count | None
 
 
+class DisclosureEntry(_Document, frozen=True, kw_only=True):
+    """An event whose details hold digests: which members are disclosed, and how many digests are withheld or decoys."""
+
+    seq: Count
+    disclosed: tuple[MemberName, ...]
+    undisclosed: Count
+
+
 class FileEntry(_Document, frozen=True, kw_only=True):
     """What came of one file. `sha256` is that of its bytes as they were read."""
 
@@ -78,6 +86,7 @@ class FileEntry(_Document, frozen=True, kw_only=True):
     sealed_at: Timestamp | None
     signers: tuple[SignerEntry, ...]
     reformatted: bool
+    disclosures: tuple[DisclosureEntry, ...]
     warnings: tuple[WarningEntry, ...]
 
 
@@ -100,6 +109,20 @@ class ScaffoldSource(_Document, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+class WithholdableEntry(_Document, frozen=True, kw_only=True):
+    """The details of an event that hold digests, with what is disclosed in its place.
+
+    `disclosed` names these members; `undisclosed` counts the digests that are withheld or decoys.
+    """
+
+    seq: Count
+    type: str
+    step_index: Count | None
+    details: dict[MemberName, Any]
+    disclosed: tuple[MemberName, ...]
+    undisclosed: Count
+
+
 class ScaffoldDocument(_Document, frozen=True, kw_only=True):
     """Rollback guidance, and what it was made from."""
 
@@ -107,6 +130,7 @@ class ScaffoldDocument(_Document, frozen=True, kw_only=True):
     made_from: ScaffoldSource
     notice: str
     scaffold: RollbackScaffold
+    withholdable: tuple[WithholdableEntry, ...]
 
 
 def file_entry(name: str, report: VerificationReport) -> FileEntry:
@@ -133,6 +157,10 @@ def file_entry(name: str, report: VerificationReport) -> FileEntry:
         sealed_at=report.sealed_at,
         signers=_signers(report),
         reformatted=report.reformatted,
+        disclosures=tuple(
+            DisclosureEntry(seq=item.seq, disclosed=item.disclosed, undisclosed=item.undisclosed)
+            for item in report.disclosures
+        ),
         warnings=tuple(
             WarningEntry(code=item.code, count=item.count, reason=item.reason, seq=item.seq) for item in report.warnings
         ),
@@ -177,6 +205,17 @@ def scaffold_document(scaffold: RollbackScaffold, report: VerificationReport) ->
         ),
         notice=NOTICE,
         scaffold=scaffold,
+        withholdable=tuple(
+            WithholdableEntry(
+                seq=item.seq,
+                type=item.type,
+                step_index=item.step_index,
+                details=item.details,
+                disclosed=item.disclosed,
+                undisclosed=item.undisclosed,
+            )
+            for item in report.disclosures
+        ),
     )
 
 

@@ -9,16 +9,23 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
+from hearth_records import profile
 from hearth_records.errors import escape
 from hearth_records.model import SideEffectObserved, StepCompleted, StepFailed, StepStarted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hearth_records.disclosure import DisclosureFinding
     from hearth_records.model import ExecutionRecord, RollbackScaffold, SecuritySnapshot
 
 __all__ = ["Hestia", "scaffold_to_markdown"]
 
 _REVERSIBLE = {True: "reversible", False: "IRREVERSIBLE", None: "reversibility not known, taken as IRREVERSIBLE"}
 _CONSENT = "yes"
+_LONGEST_VALUE = 200
+"""Code points of the value of a detail that are shown."""
+_WITHHOLDABLE = "Details that can be withheld"
 _NO_TERMINAL = "there is no terminal to ask at, so the answer is no"
 
 
@@ -85,6 +92,14 @@ class Hestia:
         ]
         if scaffold.unknown_effects:
             lines.append("  nobody vouches that every effect was observed: there may be more")
+        return "\n".join(lines) + "\n"
+
+    def show_withholdable_details(self, findings: Sequence[DisclosureFinding]) -> str:
+        """Return what `VerificationReport.disclosures` says: details with what is disclosed in its place, and the rest.
+
+        A digest without a disclosure is *withheld, or a decoy*: which of the two, nobody can tell.
+        """
+        lines = [_WITHHOLDABLE.upper(), "", *(f"  {line}" for line in _details(findings) or ["none"])]
         return "\n".join(lines) + "\n"
 
     def show_rollback_guidance(self, scaffold: RollbackScaffold) -> str:
@@ -189,6 +204,24 @@ def _effects(record: ExecutionRecord) -> list[str]:
     return lines or ["  none"]
 
 
+def _details(findings: Sequence[DisclosureFinding]) -> list[str]:
+    lines: list[str] = []
+    for finding in findings:
+        about = "" if finding.step_index is None else f", step {finding.step_index}"
+        where = f"event {finding.seq} ({finding.type}{about})"
+        for name, value in finding.details.items():
+            note = " (disclosed)" if name in finding.disclosed else ""
+            lines.append(f"{where}: {escape(name)}: {_value(value)}{note}")
+        if finding.undisclosed:
+            lines.append(f"{where}: {finding.undisclosed_in_words}")
+    return lines
+
+
+def _value(value: object) -> str:
+    text = escape(profile.encode(value).decode())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
 def _sections(scaffold: RollbackScaffold) -> list[tuple[str, list[str]]]:
     """Return the parts of a scaffold, each a title and its lines; the text of both forms of output."""
     return [
@@ -257,8 +290,13 @@ def _hints(scaffold: RollbackScaffold) -> list[str]:
     return lines
 
 
-def scaffold_to_markdown(scaffold: RollbackScaffold, made_from: list[tuple[str, str]]) -> str:
-    """Return the scaffold as Markdown; text of the record stands in code spans, where no markup is read."""
+def scaffold_to_markdown(
+    scaffold: RollbackScaffold, made_from: list[tuple[str, str]], findings: Sequence[DisclosureFinding] = ()
+) -> str:
+    """Return the scaffold as Markdown; text of the record stands in code spans, where no markup is read.
+
+    Details that can be withheld are added where there are any.
+    """
     lines = [
         f"# Rollback guidance for {_code(scaffold.execution_id)}",
         "",
@@ -268,7 +306,8 @@ def scaffold_to_markdown(scaffold: RollbackScaffold, made_from: list[tuple[str, 
         f"- rollback possible: **{'yes, by hand' if scaffold.is_rollback_possible else 'no'}**",
         f"- because: {_code(scaffold.reason)}",
     ]
-    for title, body in _sections(scaffold):
+    details = [(_WITHHOLDABLE, _details(findings))] if findings else []
+    for title, body in (*_sections(scaffold), *details):
         lines += ["", f"## {title}", "", *(f"- {_code(line)}" for line in body or ["none"])]
     return "\n".join(lines) + "\n"
 

@@ -12,17 +12,30 @@ One event is one `write`; a short write counts as an error and leaves a torn tai
 so that what it took is durable: acknowledged. With `sync="step"` the events between two boundaries (the start and end
 of a step, the end of the execution) are written at once but only durable with the next boundary.
 
+Disclosures (FORMAT §6) lie in `<execution_id>.disclosures` until the closing line holds them. Their calls, which an
+execution without them does not make, are `begin` before the first one, `disclose` before the event that refers to
+them, `gather` before the record is sealed, and `withdraw` after the first fsync(directory) of `publish`:
+
+    begin     open(O_RDWR|O_CREAT|O_APPEND|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK, 0600)  fsync(directory)
+    disclose  write(one line each)  fdatasync
+    gather    open(O_RDONLY|O_NONBLOCK|O_CLOEXEC|O_NOCTTY)
+    withdraw  unlink(disclosures)  fsync(directory)
+
+So each is durable, whatever `sync` is, before its event is written, and no acknowledged event lacks one. A crash in
+between leaves one that no event refers to, or a torn line: these are left out of the record. Once the journal's name is
+gone, so is the disclosures file.
+
 `link` never replaces a file. A crash after it leaves one file under two names, a crash before it a closed journal;
 `recovery` finishes both.
 
-One writer: `flock` belongs to the open file, so that a second open fails in this process and in any other, and is gone
-with its process. A forked child closes its copy of the descriptor and may not write.
+One writer, of the disclosures as well: `flock` belongs to the open file, so that a second open fails in this process
+and in any other, and is gone with its process. A forked child closes its copy of the descriptor and may not write.
 
 Known gaps: a disk that acknowledges a sync before it is durable can lose what was acknowledged; after a sync that
 failed the kernel may show bytes that never reach the disk, and a later sync of them succeeds; only the directory itself
 is synced, not its own name in the directory above; `flock` holds on one machine (and between clients of a network file
 system only as far as that implements it); whoever may write to the directory can remove the file, which only a `series`
-shows (FORMAT §3).
+shows (FORMAT §3), or the disclosures, which then are withheld; a file that is removed is not erased from the disk.
 """
 
 from __future__ import annotations
@@ -33,30 +46,43 @@ import fcntl
 import io
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, Self, get_args
 
 from msgspec import Struct
 
 from hearth_records import files
 from hearth_records.canonical import OPENING, LineKind, decode_closing, decode_events, read_lines
 from hearth_records.chain import ChainState
-from hearth_records.errors import JournalError, quote
+from hearth_records.disclosure import decode_disclosure
+from hearth_records.errors import JournalError, SealError, quote
 from hearth_records.lifecycle import LifecycleState
 from hearth_records.model import ScalarError, check_identifier
 from hearth_records.profile import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from hearth_records.canonical import LineSource
 
-__all__ = ["Journal", "Scan", "Sync", "journal_path", "record_path", "scan"]
+__all__ = [
+    "DisclosureLines",
+    "Journal",
+    "Scan",
+    "Sync",
+    "disclosures_path",
+    "journal_path",
+    "read_disclosures",
+    "record_path",
+    "remove_disclosures",
+    "scan",
+]
 
 Sync = Literal["event", "step"]
 
 SUFFIX: Final = ".journal"
 RECORD_SUFFIX: Final = ".record.json"
+DISCLOSURES_SUFFIX: Final = ".disclosures"
 _BUFFER: Final = 256 * 1024
 
 
@@ -101,6 +127,53 @@ def record_path(journal: str) -> str:
     return journal.removesuffix(SUFFIX) + RECORD_SUFFIX
 
 
+def disclosures_path(journal: str) -> str:
+    """Return the path of a journal's disclosures."""
+    return journal.removesuffix(SUFFIX) + DISCLOSURES_SUFFIX
+
+
+class DisclosureLines(NamedTuple):
+    """What a disclosures file holds: its whole lines, and how many bytes of a last line that was cut."""
+
+    whole: list[str]
+    torn_bytes: int
+
+
+def read_disclosures(journal: str) -> DisclosureLines:
+    """Return what the disclosures file of a journal holds; nothing when there is none.
+
+    Raises:
+        OSError: it cannot be read.
+        JournalError: a whole line is no disclosure.
+
+    """
+    try:
+        data = files.read_regular(disclosures_path(journal), DEFAULT_LIMITS.closing)
+    except FileNotFoundError:
+        return DisclosureLines([], 0)
+    *lines, torn = data.split(b"\n")
+    whole = [line.decode("ascii", "backslashreplace") for line in lines]
+    try:
+        for text in whole:
+            decode_disclosure(text)
+    except SealError as error:
+        raise JournalError(
+            f"{quote(disclosures_path(journal))}: {error.reason}",
+            code="disclosures",
+            hint="this is not what a crash leaves; without this file, all that it holds is withheld",
+        ) from None
+    return DisclosureLines(whole, len(torn))
+
+
+def remove_disclosures(journal: str) -> bool:
+    """Remove the disclosures file of a journal, whose name is not durable then. Returns whether there was one."""
+    try:
+        os.unlink(disclosures_path(journal))  # noqa: PTH108 - no pathlib on the fast path
+    except FileNotFoundError:
+        return False
+    return True
+
+
 class Journal:
     """A journal that this process may write. Made by `create` or `open`; a context manager that closes it.
 
@@ -119,6 +192,8 @@ class Journal:
         self._published: Callable[[], bytes] | None = None
         self._descriptor = descriptor
         self._size = size
+        self._disclosures = -1
+        self._has_disclosures = True  # until it is known that there are none
         self._owner = os.getpid()
         self._fault: str | None = None
         self._claimed = False
@@ -134,15 +209,17 @@ class Journal:
         """
         path = journal_path(directory, execution_id)
         _check_sync(sync)
-        if os.path.lexists(record_path(path)):
-            raise JournalError(
-                f"{quote(record_path(path))} exists already",
-                code="exists",
-                hint="an execution is recorded once: use another id",
-            )
+        for other in (record_path(path), disclosures_path(path)):
+            if os.path.lexists(other):
+                raise JournalError(
+                    f"{quote(other)} exists already",
+                    code="exists",
+                    hint="an execution is recorded once: use another id",
+                )
         with translated(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         journal = cls(path, descriptor, 0, sync)
+        journal._has_disclosures = False
         try:
             with translated(path):
                 _lock(descriptor, path)
@@ -205,6 +282,39 @@ class Journal:
             if boundary or self.sync == "event":
                 os.fdatasync(self._descriptor)
 
+    def disclose(self, disclosures: Sequence[str]) -> None:
+        """Make disclosures durable, before the event with their digests is appended. Raises `JournalError`."""
+        self._check()
+        if self._disclosures < 0:
+            with _Poisoning(self):
+                self._open_disclosures()
+        with _Poisoning(self):
+            _write_whole(self._disclosures, "".join([f"{text}\n" for text in disclosures]).encode("ascii"))
+            os.fdatasync(self._disclosures)
+
+    def _open_disclosures(self) -> None:
+        """Open the disclosures file for writing, without a torn line: its event was never written."""
+        self._has_disclosures = True
+        path = disclosures_path(self._place)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = self._disclosures = os.open(path, flags, 0o600)
+        found = os.fstat(descriptor)
+        files.check_regular(descriptor, path)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise OSError(errno.EPERM, "others may read or write the disclosures")
+        whole = os.pread(descriptor, found.st_size, 0).rfind(b"\n") + 1
+        if whole != found.st_size:
+            os.ftruncate(descriptor, whole)
+        files.sync_directory(os.path.dirname(self._place))  # noqa: PTH120 - as above
+
+    def disclosures(self) -> list[str]:
+        """Return the disclosures so far, also those whose event was never written. Raises `JournalError`."""
+        if not self._has_disclosures:
+            return []
+        self._check()
+        with translated(disclosures_path(self.path)):
+            return read_disclosures(self._place).whole
+
     def publish(self, closing_line: bytes) -> Callable[[], bytes]:
         """Write the closing line, give the file its record name and take its journal name away; then it is closed.
 
@@ -237,6 +347,11 @@ class Journal:
                 if not is_published(self._descriptor, self._place):
                     raise
         self._sync_directory()
+        if self._has_disclosures:
+            with _Poisoning(self):
+                removed = remove_disclosures(self._place)
+            if removed:
+                self._sync_directory()
         with _Poisoning(self):
             os.unlink(self._place)  # noqa: PTH108 - as above
         self._sync_directory()
@@ -262,10 +377,8 @@ class Journal:
             self._put(data)
 
     def _put(self, data: bytes) -> None:
-        written = os.write(self._descriptor, data)
-        if written != len(data):
-            raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
-        self._size += written
+        _write_whole(self._descriptor, data)
+        self._size += len(data)
 
     def _sync(self, call: Any) -> None:  # noqa: ANN401 - os.fsync or os.fdatasync
         with _Poisoning(self):
@@ -313,10 +426,16 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file, and of the lock with it. What was acknowledged stays."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0 and self._owner == os.getpid():
-            with contextlib.suppress(OSError):  # what was acknowledged is durable, whatever closing says
-                os.close(descriptor)
+        for descriptor in self._let_go():
+            if self._owner == os.getpid():
+                with contextlib.suppress(OSError):  # what was acknowledged is durable, whatever closing says
+                    os.close(descriptor)
+
+    def _let_go(self) -> list[int]:
+        """Forget the open descriptors and return them, the one with the lock last."""
+        found = [descriptor for descriptor in (self._disclosures, self._descriptor) if descriptor >= 0]
+        self._disclosures = self._descriptor = -1
+        return found
 
     def __enter__(self) -> Self:
         """Return the journal."""
@@ -356,6 +475,13 @@ class _Poisoning:
                 code="exists" if isinstance(error, FileExistsError) else "io",
                 hint="stop relying on this recording; hearth-records recover says what is there",
             ) from error
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    """Write in one call. Raises `OSError` when not all of it was taken."""
+    written = os.write(descriptor, data)
+    if written != len(data):
+        raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
 
 
 class Scan(Struct, frozen=True, kw_only=True):
@@ -512,8 +638,7 @@ _open_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 def _leave_to_parent() -> None:
     """In a forked child: close the copies of the descriptors, so that a lock ends with the process that took it."""
     for journal in list(_open_journals):
-        descriptor, journal._descriptor = journal._descriptor, -1  # noqa: SLF001 - this module's own
-        if descriptor >= 0:
+        for descriptor in journal._let_go():  # noqa: SLF001 - this module's own
             os.close(descriptor)
 
 

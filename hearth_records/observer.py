@@ -23,6 +23,7 @@ from msgspec import Raw
 
 from hearth_records import canonical, recordable
 from hearth_records._version import __version__
+from hearth_records.disclosure import SaltedDetails, SortedDisclosures, Withholder, sort_out
 from hearth_records.errors import (
     HearthRecordsError,
     JournalError,
@@ -78,12 +79,14 @@ if TYPE_CHECKING:
         Recovery,
         Series,
     )
-    from hearth_records.recordable import OnUnrecordable
+    from hearth_records.recordable import OnUnrecordable, WithholdableDetails
     from hearth_records.redaction import Redact
 
 __all__ = ["ExecutionObserver", "ObservedStep"]
 
 _ENDS_AFTER_ESCALATION: Final = (IncompleteCause.SECURITY_ESCALATION, IncompleteCause.RECOVERED)
+_MAX_DISCLOSED: Final = DEFAULT_LIMITS.closing // 2
+"""Bytes of an execution's disclosures: the closing line has to hold them, and signatures and evidence besides."""
 SOFTWARE: Final = f"hearth-records/{__version__}"
 
 
@@ -97,6 +100,12 @@ class EventSink(Protocol):
 
     def append(self, line: bytes, *, boundary: bool) -> None:
         """Take an event's canonical bytes; at a `boundary` everything so far is durable when this returns."""
+
+    def disclose(self, disclosures: Sequence[str]) -> None:
+        """Take the disclosures of the next event; they are durable when this returns."""
+
+    def disclosures(self) -> Sequence[str]:
+        """Return the disclosures so far, also those whose event was not taken."""
 
     def read(self) -> Sequence[bytes]:
         """Return the canonical bytes of all events so far."""
@@ -113,10 +122,19 @@ class MemorySink:
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
+        self._disclosures: list[str] = []
 
     def append(self, line: bytes, *, boundary: bool) -> None:  # noqa: ARG002 - memory is never durable
         """Keep an event."""
         self._lines.append(line)
+
+    def disclose(self, disclosures: Sequence[str]) -> None:
+        """Keep disclosures."""
+        self._disclosures += disclosures
+
+    def disclosures(self) -> Sequence[str]:
+        """Return the disclosures so far."""
+        return self._disclosures
 
     def read(self) -> Sequence[bytes]:
         """Return the events so far."""
@@ -157,6 +175,9 @@ class ExecutionObserver:
             the record lies in memory and ends with the process.
         redact: is asked for every member of details and every free text before anything is hashed or written; masks
             members called password, token and the like by default, None turns it off (`redaction`).
+        randomness: from a number of bytes to that many random ones, for the salts of `Withholdable` members.
+        decoys: fill the digests of an event that has such members up to a multiple of this number with digests of
+            nothing, so that they say less about how many members there are.
 
     Raises:
         RecordingError: an argument cannot be recorded; nothing was recorded then.
@@ -186,6 +207,8 @@ class ExecutionObserver:
         on_unrecordable: OnUnrecordable = "mark",
         journal: Journal | None = None,
         redact: Redact | None = mask_secrets,
+        randomness: Callable[[int], bytes] = os.urandom,
+        decoys: int = 0,
     ) -> None:
         if journal is not None and (
             not isinstance(journal, Journal)
@@ -199,7 +222,7 @@ class ExecutionObserver:
                 actual=getattr(journal, "execution_id", type(journal).__name__),
                 hint="Journal.create makes a new one, ExecutionObserver.resume goes on with one that has begun",
             )
-        self._begin(journal, kernel, clock, on_unrecordable, redact)
+        self._begin(journal, kernel, clock, on_unrecordable, redact, withholder=Withholder(randomness, decoys))
         try:
             self._last_time = format_timestamp(clock())
         except Exception as error:
@@ -243,6 +266,8 @@ class ExecutionObserver:
         clock: Callable[[], datetime],
         on_unrecordable: OnUnrecordable,
         redact: Redact | None,
+        *,
+        withholder: Withholder,
     ) -> None:
         if on_unrecordable not in ("mark", "raise"):
             raise RecordingError(
@@ -256,6 +281,10 @@ class ExecutionObserver:
         self._lock = _thread.RLock()
         self._is_recording = False
         self._told_meanwhile: list[Callable[[], None]] = []
+        self._withholder = withholder
+        self._disclosed = 0
+        self.left_out = 0
+        """How many disclosures `seal` left out, because their event was never acknowledged."""
         self._redact = redact
         self._kernel = kernel
         self._clock = clock
@@ -279,6 +308,8 @@ class ExecutionObserver:
         clock: Callable[[], datetime] = system_clock,
         on_unrecordable: OnUnrecordable = "mark",
         redact: Redact | None = mask_secrets,
+        randomness: Callable[[int], bytes] = os.urandom,
+        decoys: int = 0,
     ) -> Self:
         """Go on recording in a journal that has begun, for example from the next short process of a script.
 
@@ -289,7 +320,8 @@ class ExecutionObserver:
 
         """
         observer = cls.__new__(cls)
-        observer._begin(journal, kernel, clock, on_unrecordable, redact)  # noqa: SLF001 - its own
+        withholder = Withholder(randomness, decoys)
+        observer._begin(journal, kernel, clock, on_unrecordable, redact, withholder=withholder)  # noqa: SLF001 - its own
         check_execution(journal.path, observer._resynchronize())  # noqa: SLF001 - its own
         if observer._head is None:  # noqa: SLF001 - its own
             raise JournalError(
@@ -309,6 +341,7 @@ class ExecutionObserver:
             )
         self._lifecycle, self._head = found.lifecycle, found.chain.head
         self._last_time = self._lifecycle.last_timestamp
+        self._disclosed = sum(map(_size_in_list, self._sink.disclosures()))
         self._in_doubt = False
         return found
 
@@ -459,10 +492,10 @@ class ExecutionObserver:
         """End the record as incomplete, because nobody goes on. Raises as `mark_failed`."""
         self._finish("incomplete", reason, details, unknown_effects=unknown_effects, cause=IncompleteCause.ABANDONED)
 
-    def mark_recovered(self, reason: str, recovery: Recovery) -> None:
+    def mark_recovered(self, reason: str, recovery: Recovery, details: Mapping[str, Any] | None = None) -> None:
         """End the record as incomplete, because whoever recorded it is gone. Raises `RecordingError` after the end."""
         self._finish(
-            "incomplete", reason, None, unknown_effects=True, cause=IncompleteCause.RECOVERED, recovery=recovery
+            "incomplete", reason, details, unknown_effects=True, cause=IncompleteCause.RECOVERED, recovery=recovery
         )
 
     def mark_incomplete_security_escalation(
@@ -518,10 +551,26 @@ class ExecutionObserver:
         lines = self._sink.read()
         return ExecutionRecord(tuple(canonical.decode_event(line, position) for position, line in enumerate(lines)))
 
+    @property
+    def disclosures(self) -> tuple[str, ...]:
+        """The disclosures of the events so far, sorted, as the closing line will hold them.
+
+        Raises:
+            JournalError: the disclosures of a journal cannot be read, or were damaged.
+
+        """
+        return self._sort_out().referred
+
+    def _sort_out(self) -> SortedDisclosures:
+        found = self._sink.disclosures()
+        return sort_out(found, self._sink.source()) if found else SortedDisclosures((), ())
+
     def seal(
         self, signer: Signer, *more: Signer, sealed_at: str | None = None, allow_example_keys: bool = False
     ) -> SealedRecord:
         """Seal the ended record and return it, after the real verifier let it pass. Arguments as for `seal_record`.
+
+        A disclosure whose event was never acknowledged is left out, and counted in `left_out`.
 
         Raises:
             SealError: the record has not ended, a signer fails, or the result does not verify; sealing can be tried
@@ -537,6 +586,8 @@ class ExecutionObserver:
         if self._in_doubt:
             self._resynchronize()
         signers = (signer, *more)
+        disclosures = self._sort_out()
+        self.left_out = len(disclosures.orphans)
         closing = make_closing(
             self._start,
             self._lifecycle.finished,
@@ -545,6 +596,7 @@ class ExecutionObserver:
             signers=signers,
             sealed_at=sealed_at or self._now(),
             allow_example_keys=allow_example_keys,
+            disclosures=disclosures.referred,
         )
         line = canonical.encode_closing(closing)
         check_sealed(self._sink.source(line), signers)
@@ -685,7 +737,11 @@ class ExecutionObserver:
         if self._in_doubt:
             self._resynchronize()
         on_unrecordable = on_unrecordable or self._on_unrecordable
-        data = recordable.to_details(details, on_unrecordable, self._redact)
+        data = recordable.to_details(details, on_unrecordable, self._redact, split=True)
+        disclosures: tuple[str, ...] = ()
+        growth = 0
+        if not isinstance(data, bytes):
+            data, disclosures, growth = self._withhold(data, on_unrecordable)
         timestamp = self._now()
         event = kind(
             seq=self._lifecycle.length,
@@ -696,12 +752,16 @@ class ExecutionObserver:
         )
         line = canonical.encode_event(event)
         limit = DEFAULT_LIMITS.event if self._head else DEFAULT_LIMITS.first_event
-        if len(line) > limit:
+        if len(line) + growth > limit:
             if on_unrecordable == "raise":
                 raise RecordingError(
-                    "the event is too large", code="too-large", pointer="/details", expected=limit, actual=len(line)
+                    "the event is too large",
+                    code="too-large",
+                    pointer="/details",
+                    expected=limit,
+                    actual=len(line) + growth,
                 )
-            data = recordable.cut_details(data)
+            data, disclosures = recordable.cut_details(data), ()
             event = kind(
                 seq=event.seq, timestamp=timestamp, previous_event_hash=self._head, details_json=Raw(data), **members
             )
@@ -715,9 +775,28 @@ class ExecutionObserver:
         except LifecycleError as error:
             self._in_doubt = False  # a refused event changes nothing
             raise RecordingError(error.reason, code=error.code, seq=error.seq) from error
+        if disclosures:
+            self._sink.disclose(disclosures)
+            self._disclosed += sum(map(_size_in_list, disclosures))
         self._sink.append(line, boundary=boundary)
         self._head = head
         self._in_doubt = False
+
+    def _withhold(self, details: WithholdableDetails, on_unrecordable: OnUnrecordable) -> SaltedDetails:
+        """Return details with digests for their withholdable members, or marks where no digest can be made."""
+        try:
+            salted = self._withholder.withhold(details)
+        except RecordingError:
+            if on_unrecordable == "raise":
+                raise
+            return SaltedDetails(recordable.mark_withholdable(details), (), 0)
+        if self._disclosed + sum(map(_size_in_list, salted.disclosures)) > _MAX_DISCLOSED:
+            return salted._replace(growth=DEFAULT_LIMITS.first_event)  # no event holds that: details are cut
+        return salted
+
+
+def _size_in_list(disclosure: str) -> int:
+    return len(disclosure) + len('"",')
 
 
 class ObservedStep:

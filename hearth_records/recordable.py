@@ -8,8 +8,10 @@ Recording must not break the execution that it records, so nothing here raises u
     {"_sd": 1, "a": 2}                    {"a":2,"hearth_unrecordable":"member name"}
     more than the event can hold          {"hearth_cut":{"bytes":N,"sha256":H}}
     a text that is too long               its beginning and "…[cut: N code points, sha256 H]"
+    Withholdable, not at the top          {"hearth_unrecordable":"Withholdable"}
 
-What was passed is copied: nothing of the caller's is kept.
+What was passed is copied: nothing of the caller's is kept. A `Withholdable` is taken for what it holds only where that
+can be withheld, as a member of `details` itself (FORMAT §6); anywhere else it is marked, and what it holds is dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import os
 import pathlib
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final, overload
 
 import msgspec
 
@@ -38,7 +40,17 @@ if TYPE_CHECKING:
 
     from hearth_records.redaction import Redact
 
-__all__ = ["OnUnrecordable", "cut_details", "redacted", "to_details", "to_text", "type_name"]
+__all__ = [
+    "OnUnrecordable",
+    "Withholdable",
+    "WithholdableDetails",
+    "cut_details",
+    "mark_withholdable",
+    "redacted",
+    "to_details",
+    "to_text",
+    "type_name",
+]
 
 OnUnrecordable = Literal["mark", "raise"]
 
@@ -52,8 +64,59 @@ _MAX_CHARACTERS: Final = 256 * 1024 * 1024
 _AS_TEXT: Final = (dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID)
 
 
+@final
+class Withholdable:
+    """The value of a member of `details` that can be withheld later: its event holds no more than a salted digest.
+
+    Example:
+        observer.record_step_completed(0, "Pay", {"amount": 12, "iban": Withholdable("DE02 1203 0000 0000 2020 51")})
+
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value: Any = value
+
+    def __init_subclass__(cls) -> None:
+        """Refuse: an object that is something else besides would be recorded as that, in clear."""
+        msg = "Withholdable has no subclasses"
+        raise TypeError(msg)
+
+    def __repr__(self) -> str:
+        """Return a text without the value, which is for nobody's log."""
+        return "Withholdable(…)"
+
+
+class WithholdableDetails(NamedTuple):
+    """Details in two parts, values of the profile: what stands in clear, and what can be withheld."""
+
+    plain: dict[str, Any]
+    withholdable: dict[str, Any]
+
+
+@overload
 def to_details(value: object, on_unrecordable: OnUnrecordable = "mark", redact: Redact | None = mask_secrets) -> bytes:
+    pass
+
+
+@overload
+def to_details(
+    value: object, on_unrecordable: OnUnrecordable, redact: Redact | None, *, split: Literal[True]
+) -> bytes | WithholdableDetails:
+    pass
+
+
+def to_details(
+    value: object,
+    on_unrecordable: OnUnrecordable = "mark",
+    redact: Redact | None = mask_secrets,
+    *,
+    split: bool = False,
+) -> bytes | WithholdableDetails:
     """Return the canonical bytes of what a caller passed as `details`, after `redact` was asked for each member.
+
+    With `split`, details with `Withholdable` members come back in their two parts; without it, those are marked.
 
     Raises:
         RecordingError: only with `on_unrecordable="raise"`; `pointer` is the path inside details.
@@ -63,12 +126,30 @@ def to_details(value: object, on_unrecordable: OnUnrecordable = "mark", redact: 
         return b"{}"
     if type(value) is dict and (data := _encode_simple(value.copy(), redact)) is not None:  # a thread may change it
         return data
-    walk = _Walk(strict=on_unrecordable == "raise", redact=redact)
+    walk = _Walk(strict=on_unrecordable == "raise", redact=redact, split=split)
     try:
         plain = walk.convert(value, _DETAILS_DEPTH, "")
+        if walk.found_withholdable and isinstance(plain, dict):
+            return _split(plain)
         return profile.encode(plain if isinstance(plain, dict) else walk.mark(value, _DETAILS_DEPTH, ""))
     except _TooMuchError:
         return profile.encode(walk.mark(value, _DETAILS_DEPTH, ""))
+
+
+def _split(members: dict[str, Any]) -> WithholdableDetails:
+    parts = WithholdableDetails({}, {})
+    for name, member in members.items():
+        if type(member) is Withholdable:
+            parts.withholdable[name] = member.value
+        else:
+            parts.plain[name] = member
+    return parts
+
+
+def mark_withholdable(details: WithholdableDetails) -> bytes:
+    """Return the canonical bytes of details whose withholdable members cannot be withheld: each is marked."""
+    mark = {UNRECORDABLE: Withholdable.__name__}
+    return profile.encode({**details.plain, **dict.fromkeys(details.withholdable, mark)})
 
 
 _SIMPLE: Final = frozenset({str, int, bool, type(None)})
@@ -95,6 +176,11 @@ def redacted(name: str, value: Any, redact: Redact | None) -> Any:  # noqa: ANN4
     """Return what to record in the place of a member. A redaction that fails masks: better too little than a secret."""
     if redact is None:
         return value
+    if type(value) is Withholdable:
+        if type(value.value) is Withholdable:
+            return value  # which is marked
+        value = redacted(name, value.value, redact)
+        return value if type(value) is Withholdable else Withholdable(value)
     try:
         return redact(name, value)
     except Exception:  # noqa: BLE001 - whatever the caller's function does, the execution goes on
@@ -163,10 +249,16 @@ class _TooMuchError(Exception):
 
 
 class _Walk:
-    """One walk through a caller's value. `_path` holds the containers around, so that a cycle ends."""
+    """One walk through a caller's value. `_path` holds the containers around, so that a cycle ends.
 
-    def __init__(self, *, strict: bool, redact: Redact | None = None) -> None:
+    With `split`, a member of the outermost object may be a `Withholdable` and comes back as one, of a converted value.
+    """
+
+    found_withholdable = False
+
+    def __init__(self, *, strict: bool, redact: Redact | None = None, split: bool = False) -> None:
         self._strict = strict
+        self._split = split
         self._redact = redact
         self._path: set[int] = set()
         self._nodes = 0
@@ -263,12 +355,21 @@ class _Walk:
             if isinstance(value, msgspec.Struct):
                 names = value.__struct_fields__
                 return self._members([(name, getattr(value, name)) for name in names], depth, pointer)
+            if type(value) is Withholdable and self._split and depth == _DETAILS_DEPTH + 1:
+                return self._withholdable(value, depth, pointer)
         except _TooDeepError:
             if depth > profile.MAX_DEPTH:
                 raise
         finally:
             self._path.discard(id(value))
         return self.mark(value, depth, pointer)
+
+    def _withholdable(self, value: Withholdable, depth: int, pointer: str) -> Withholdable:
+        self._split = False  # nothing inside can be withheld by itself
+        try:
+            return Withholdable(self.convert(value.value, depth, pointer))
+        finally:
+            self._split = self.found_withholdable = True
 
     def _items(self, items: list[Any], depth: int, pointer: str) -> list[Any]:
         self._count(len(items))

@@ -5,6 +5,10 @@
 
 Each step is durable before the next, and each may have been done by a recovery that crashed: running it again finishes
 the rest. No acknowledged byte is ever rewritten; damage anywhere but in a torn last line is refused.
+
+A disclosure whose event was never acknowledged, whole or torn, does not go into the closing line, where it would be an
+error; what can be withheld may be secret, so that it is not kept either. `inspect` counts them, and the event that
+`recover` appends says how many there were: `details` {"hearth_disclosures_dropped": N}.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from msgspec import Struct
 from hearth_records import files
 from hearth_records.canonical import OPENING
 from hearth_records.chain import ChainState
+from hearth_records.disclosure import sort_out
 from hearth_records.errors import ChainError, FormatError, HearthRecordsError, JournalError, LifecycleError, quote
 from hearth_records.journal import (
     SUFFIX,
@@ -25,9 +30,12 @@ from hearth_records.journal import (
     Scan,
     check_execution,
     check_name,
+    disclosures_path,
     is_locked,
     is_published,
+    read_disclosures,
     record_path,
+    remove_disclosures,
     scan,
     source_of,
     translated,
@@ -45,13 +53,36 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hearth_records.canonical import LineSource
+    from hearth_records.journal import DisclosureLines
     from hearth_records.keys import Signer
 
-__all__ = ["Findings", "inspect", "recover"]
+__all__ = ["DisclosuresLeft", "Findings", "inspect", "recover"]
 
 TORN_SUFFIX: Final = ".torn"
 
+DROPPED: Final = "hearth_disclosures_dropped"
+
 State = Literal["recording", "open", "closed", "published"]
+
+
+class DisclosuresLeft(Struct, frozen=True, kw_only=True):
+    """What lies in a disclosures file.
+
+    Attributes:
+        referred: disclosures that the journal's events refer to.
+        orphans: those that no event refers to: their event was never acknowledged.
+        torn_bytes: bytes of a last line that was cut.
+
+    """
+
+    referred: int = 0
+    orphans: int = 0
+    torn_bytes: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many disclosures do not go into the record."""
+        return self.orphans + bool(self.torn_bytes)
 
 
 class Findings(Struct, frozen=True, kw_only=True):
@@ -65,6 +96,7 @@ class Findings(Struct, frozen=True, kw_only=True):
         events: whole events.
         finished: whether the last one is `execution_finished`.
         torn_bytes: bytes of a last line that was cut.
+        disclosures: what lies in the disclosures file, or None when it cannot be read by whoever asks.
         damage: what is wrong before the end, or None. A damaged journal is not recovered.
 
     """
@@ -75,6 +107,7 @@ class Findings(Struct, frozen=True, kw_only=True):
     events: int
     finished: bool
     torn_bytes: int
+    disclosures: DisclosuresLeft | None
     damage: HearthRecordsError | None
 
 
@@ -106,19 +139,23 @@ def inspect(path: str | os.PathLike[str]) -> Findings:
         return _findings(name, "published", None, None)
     with stream:
         descriptor = stream.fileno()
-        size = os.fstat(descriptor).st_size
         state: State = "recording" if is_locked(descriptor) else "open"
         try:
+            disclosures = _readable_disclosures(name)  # before the events: each was written before its event
+            size = os.fstat(descriptor).st_size
             found, rest = _scan_to_end(name, lambda more: source_of(name, descriptor, size, more))
             if found.closing_line:
                 _check_seal(source_of(name, descriptor, size, rest), ())
+            left = None
+            if disclosures is not None:
+                left = _sort_out(disclosures, found, lambda: source_of(name, descriptor, size, rest))
         except HearthRecordsError as error:
             if error.code == "io":
                 raise
             return _findings(name, state, None, error)
         if state == "open" and found.closing_line:
             state = "published" if is_published(descriptor, name) else "closed"
-    return _findings(name, state, found, None)
+    return _findings(name, state, found, None, left)
 
 
 def recover(
@@ -151,6 +188,7 @@ def recover(
         opened = Journal.open(name)
     except JournalError as error:
         if isinstance(error.__cause__, FileNotFoundError) and os.path.lexists(record):
+            _remove_left_over(name, record)
             return record
         raise
     with opened as journal:
@@ -172,17 +210,26 @@ def recover(
             torn = b"".join(_torn_parts(name))
         if found.torn:
             journal.truncate(found.size)
+        with translated(disclosures_path(name)):
+            left = _sort_out(read_disclosures(name), found, journal.source)
         observer = ExecutionObserver.resume(journal, _UnknownKernel(), clock=clock)
         if not observer.is_finished:
             observer.mark_recovered(
                 reason,
                 Recovery(torn_bytes=len(torn), torn_sha256=sha256_hex(torn) if torn else None, origin=default_origin()),
+                {DROPPED: left.dropped} if left.dropped else None,
             )
         observer.seal(signer, *more, allow_example_keys=allow_example_keys)
     return record
 
 
-def _findings(name: str, state: State, found: Scan | None, damage: HearthRecordsError | None) -> Findings:
+def _findings(
+    name: str,
+    state: State,
+    found: Scan | None,
+    damage: HearthRecordsError | None,
+    disclosures: DisclosuresLeft | None = None,
+) -> Findings:
     return Findings(
         journal=name,
         record=record_path(name),
@@ -190,6 +237,7 @@ def _findings(name: str, state: State, found: Scan | None, damage: HearthRecords
         events=found.chain.length if found else 0,
         finished=state == "published" if found is None else found.lifecycle.finished is not None,
         torn_bytes=len(found.torn) if found else 0,
+        disclosures=disclosures,
         damage=damage,
     )
 
@@ -231,6 +279,32 @@ def _check_seal(source: LineSource, signers: Sequence[Signer]) -> None:
         report.require()
 
 
+def _readable_disclosures(name: str) -> DisclosureLines | None:
+    """Return what lies in the disclosures file, or None: only its owner can read it."""
+    try:
+        return read_disclosures(name)
+    except OSError:
+        return None
+
+
+def _sort_out(lines: DisclosureLines, found: Scan, source: Callable[[], LineSource]) -> DisclosuresLeft:
+    if not lines.whole or not found.chain.length:
+        return DisclosuresLeft(orphans=len(lines.whole), torn_bytes=lines.torn_bytes)
+    parts = sort_out(lines.whole, source())
+    return DisclosuresLeft(referred=len(parts.referred), orphans=len(parts.orphans), torn_bytes=lines.torn_bytes)
+
+
+def _remove_left_over(name: str, record: str) -> None:
+    """Remove disclosures that lie beside a sealed record without a journal, which no crash of ours leaves."""
+    with translated(name):
+        if not os.path.lexists(disclosures_path(name)):
+            return
+        with files.open_regular(record) as stream:
+            _check_seal(stream, ())
+        remove_disclosures(name)
+        files.sync_directory(os.path.dirname(name) or ".")  # noqa: PTH120 - a text, as everywhere here
+
+
 def _torn_parts(name: str) -> list[bytes]:
     """Return the torn tails that were set aside so far, oldest first."""
     parts: list[bytes] = []
@@ -248,4 +322,4 @@ def _set_aside(name: str, torn: bytes) -> None:
     """Keep a torn tail in a file of its own, durably, before it is cut; unless a recovery that crashed did so."""
     parts = _torn_parts(name)
     if not parts or parts[-1] != torn:
-        files.write_new(_torn_path(name, len(parts)), torn)
+        files.write_new(_torn_path(name, len(parts)), torn, mode=0o600)  # a closing line holds what can be withheld

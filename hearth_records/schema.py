@@ -160,9 +160,16 @@ def record_root(events: Any, closing: type[Struct], version: str) -> Root:  # no
     return Root(root, "Record", {**definitions, **more, "Event": event})
 
 
-def _open_details(definitions: dict[str, JSONSchema], struct: str) -> None:
-    """Say what `details` holds, which the struct keeps as bytes."""
-    definitions[struct]["properties"]["details"] = {"$ref": "Details"}
+def scaffold_root() -> Root:
+    """Return what the schema of the scaffold is made from."""
+    root = struct_root(ScaffoldDocument)
+    _open_details(root.definitions, "WithholdableEntry", "DetailObject")
+    return root
+
+
+def _open_details(definitions: dict[str, JSONSchema], struct: str, kind: str = "Details") -> None:
+    """Say what `details` holds, which the types of the struct do not say."""
+    definitions[struct]["properties"]["details"] = {"$ref": kind}
     definitions.update(_DETAILS)
 
 
@@ -228,7 +235,7 @@ DOCUMENTS: Final[dict[str, Document]] = {
             SCAFFOLD_FORMAT,
             "Hearth rollback scaffold",
             "What regenerate-scaffold --format json prints: guidance, never executed (FORMAT.md §10).",
-            lambda: struct_root(ScaffoldDocument),
+            scaffold_root,
         ),
     )
 }

@@ -248,6 +248,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "sealed_at": "When it was sealed, by the sealer's word; null when not known.",
         "signers": "The signatures, in the order of the file.",
         "reformatted": "Whether the input was rewritten to its frame first.",
+        "disclosures": "What is disclosed and what is not, of each event whose details hold digests.",
         "warnings": "Findings that are no errors, each code once.",
     },
     "CheckEntry": {
@@ -265,6 +266,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "role": "Whether the seal names the key, or it countersigned.",
         "status": "Whether the signature is good; not_run when it could not be tried.",
     },
+    "DisclosureEntry": {
+        "seq": "Position of the event, counted from 0.",
+        "disclosed": "Names of the members of its details that are disclosed.",
+        "undisclosed": "How many of its digests have no disclosure: each is withheld, or a decoy.",
+    },
     "WarningEntry": {
         "code": "What was found, for programs.",
         "count": "How often it was found.",
@@ -277,6 +283,15 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "made_from": "The record that the guidance was made from.",
         "notice": "What this is, for whoever reads it.",
         "scaffold": "The guidance.",
+        "withholdable": "Details of events that hold digests, with what is disclosed in its place.",
+    },
+    "WithholdableEntry": {
+        "seq": "Position of the event, counted from 0.",
+        "type": "The event's type.",
+        "step_index": "The step that it is about; null when it is about none.",
+        "details": "Its details with what is disclosed in its place, without the digests.",
+        "disclosed": "Names of the members that are disclosed.",
+        "undisclosed": "How many of its digests have no disclosure: each is withheld, or a decoy.",
     },
     "ScaffoldSource": {
         "chain_head": "SHA-256 of the record's last event.",

@@ -28,7 +28,7 @@ from hearth_records.trust import TrustPolicy
 from hearth_records.verify import verify_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hearth_records.keys import Signer
     from hearth_records.model import ExecutionFinished, ExecutionRecord, ExecutionStarted
@@ -42,6 +42,7 @@ def seal_record(
     *more: Signer,
     sealed_at: str | None = None,
     allow_example_keys: bool = False,
+    disclosures: Iterable[str] = (),
 ) -> SealedRecord:
     """Seal a finished record with one signer or several, all of which the seal then names.
 
@@ -51,6 +52,7 @@ def seal_record(
         *more: the others; a key signs once.
         sealed_at: when, as a timestamp; the system clock's time without it. It is only the sealer's word.
         allow_example_keys: sign with the published example keys, which proves nothing.
+        disclosures: of members of its details, as an observer's `disclosures` gives them; all others are withheld.
 
     Raises:
         SealError: the record has not finished, is no chain of events that may follow each other, or a signer fails.
@@ -71,6 +73,7 @@ def seal_record(
         signers=signers,
         sealed_at=sealed_at or format_timestamp(system_clock()),
         allow_example_keys=allow_example_keys,
+        disclosures=disclosures,
     )
     data = canonical.encode_file(lines, closing)
     check_sealed(io.BytesIO(data), signers)
@@ -86,6 +89,7 @@ def make_closing(
     signers: Sequence[Signer],
     sealed_at: str,
     allow_example_keys: bool = False,
+    disclosures: Iterable[str] = (),
 ) -> Closing:
     """Sign the head of a finished record and return its closing line, for `check_sealed` to look at first.
 
@@ -101,7 +105,8 @@ def make_closing(
     statement = build_statement(started, finished, head=head, length=length, sealed_at=sealed_at, signers=names)
     message = preimage(statement)
     signatures = tuple(sign_message(signer, name.keyid, message) for signer, name in zip(signers, names, strict=True))
-    return Closing(disclosures=(), seal=Seal(evidence=(), signatures=signatures, statement=statement))
+    seal = Seal(evidence=(), signatures=signatures, statement=statement)
+    return Closing(disclosures=tuple(sorted(disclosures)), seal=seal)
 
 
 def check_sealed(source: canonical.LineSource, signers: Sequence[Signer]) -> None:

@@ -30,6 +30,7 @@ from msgspec import Struct
 
 from hearth_records import canonical, disclosure, profile
 from hearth_records.chain import ChainState
+from hearth_records.disclosure import DisclosureFinding
 from hearth_records.errors import (
     FormatError,
     HearthRecordsError,
@@ -180,6 +181,8 @@ class VerificationReport(Struct, frozen=True, kw_only=True):
     sealed_at: str | None
     signers: tuple[SignatureFinding, ...]
     reformatted: bool
+    disclosures: tuple[DisclosureFinding, ...]
+    """What is disclosed and what is not, of each event with digests; empty when the check `disclosures` fails."""
     warnings: tuple[WarningFinding, ...]
     timestamp_demanded: bool
     sealed_record: SealedRecord | None
@@ -490,6 +493,7 @@ class _Run:
             sealed_at=self.closing.seal.statement.predicate.sealed_at if self.closing else None,
             signers=self.findings,
             reformatted="reformatted" in self.warnings,
+            disclosures=self.digests.findings() if "shape" in self.passed and "disclosures" not in self.errors else (),
             warnings=tuple(
                 [
                     WarningFinding(code=item.code, count=item.count, reason=item.reason, seq=item.seq)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from hearth_records.seal import make_closing, seal_record
 from hearth_records.trust import TrustPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hearth_records.errors import HearthRecordsError
     from hearth_records.kernel import SecurityKernel
@@ -49,6 +50,11 @@ class TickingClock:
         now = self.now
         self.now += timedelta(seconds=1, microseconds=137)
         return now
+
+
+def randomness(seed: int = 0) -> Callable[[int], bytes]:
+    """Return a source of bytes that are always the same: only for tests."""
+    return random.Random(seed).randbytes
 
 
 def private_key(seed: bytes = SEED) -> Ed25519PrivateKey:

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from helpers import START, TickingClock, lacks_privilege, needs_program, observe, policy_for, signer
-from programs.recorder import NOTES_SIZE, read_notes
+from helpers import START, TickingClock, lacks_privilege, needs_program, observe, policy_for, randomness, signer
+from programs.recorder import NOTES_SIZE, read_notes, restored
 
 from hearth_records.canonical import encode_event
 from hearth_records.errors import JournalError
@@ -42,15 +42,26 @@ RECORDING: tuple[Operation, ...] = (
 )
 """A short recording: five events."""
 
+WITHHOLDING: tuple[Operation, ...] = (
+    ("create",),
+    ("observe",),
+    ("record_step_started", 0, "Pay", {"currency": "EUR", "withholdable:pin": "4711", "withholdable:amount": 12}),
+    ("record_side_effect", "network", "told the bank", False, 0, {"withholdable:pin": "0815"}),
+    ("record_step_completed", 0, "Pay"),
+    ("mark_completed", "Success", {"withholdable:who": "Zoë"}),
+    ("seal",),
+)
+"""The same with details that can be withheld."""
+
 EVENTS = len(RECORDING) - 2
 
 
 def record_in_memory(operations: Sequence[Operation] = RECORDING) -> ExecutionObserver:
     """Return what the same operations record in memory: the same bytes."""
-    observer = observe(EXECUTION_ID, clock=TickingClock())
+    observer = observe(EXECUTION_ID, clock=TickingClock(), randomness=randomness(0))
     for name, *arguments in operations:
         if name not in {"create", "observe", "seal"}:
-            getattr(observer, name)(*arguments)
+            getattr(observer, name)(*map(restored, arguments))
     return observer
 
 
@@ -223,8 +234,8 @@ def check_what_is_left(
 ) -> int:
     """Recover, seal and verify what a child left; return the number of its events that are there.
 
-    Every acknowledged event (or the first `least` of them) is there exactly once, in order; at most one that was not
-    acknowledged as well, unless `least` is given; recovering again changes nothing.
+    Every acknowledged event (or the first `least` of them) is there exactly once, in order, and with it all that it can
+    disclose; at most one that was not acknowledged as well, unless `least` is given; recovering again changes nothing.
     """
     least = outcome.acknowledged() if least is None else least
     journal = journal_path(directory, EXECUTION_ID)
@@ -243,6 +254,8 @@ def check_what_is_left(
         return 0
     data = record.read_bytes()
     verified = verify_record(data, policy_for(signer())).require()
+    assert sum(finding.undisclosed for finding in verified.report.disclosures) == 0
+    assert not list(directory.glob("*.disclosures"))
     lines = [encode_event(event) for event in verified.record.events]
     last = verified.record.finished
     assert last is not None

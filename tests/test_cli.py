@@ -451,6 +451,7 @@ def test_the_report_in_json(box: Box) -> None:
         "execution_id": "exec-1",
         "exit_code": 0,
         "file": str(box["good"]),
+        "disclosures": [],
         "reformatted": False,
         "sealed_at": "2026-11-22T17:00:00.000000Z",
         "sha256": hashlib.sha256(box["good"].read_bytes()).hexdigest(),

@@ -58,6 +58,7 @@ def test_a_report_says_all_that_the_verifier_says(report: VerificationReport, se
         "signers": [
             {"keyid": signer().keyid, "algorithm": "ed25519", "name": "key 0", "role": "seal", "status": "good"}
         ],
+        "disclosures": [],
         "reformatted": False,
         "warnings": [],
     }

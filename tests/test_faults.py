@@ -20,6 +20,7 @@ from recorder import (
     EVENTS,
     EXECUTION_ID,
     RECORDING,
+    WITHHOLDING,
     Note,
     Outcome,
     Recorder,
@@ -51,6 +52,11 @@ CLOSED = record_in_memory().seal(signer()).data
 TORN = CLOSED[: CLOSED.index(b"step_completed")]
 """Three whole events, and a torn one."""
 
+HELD = record_in_memory(WITHHOLDING).seal(signer()).data
+"""The same with disclosures."""
+HELD_TORN = HELD[: HELD.index(b"step_completed")]
+HELD_LINES = [f"{text}\n".encode() for text in json.loads(HELD)["disclosures"]]
+
 STEPWISE: tuple[Operation, ...] = (("create", "step"), *RECORDING[1:])
 RECOVERY: tuple[Operation, ...] = (("recover",),)
 NOT_OF_FILES = {"getpid", "uname", "getrandom", "mmap", "mremap", "munmap", "brk", "madvise", "futex", "exit_group"}
@@ -66,18 +72,26 @@ def recorder() -> Iterator[Recorder]:
 class Scene:
     """A fresh directory for each child, with what has to lie in it."""
 
-    def __init__(self, root: Path, recorder: Recorder, operations: Sequence[Operation], left: bytes | None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        recorder: Recorder,
+        operations: Sequence[Operation],
+        left: bytes | None,
+        disclosures: bytes = b"",
+    ) -> None:
         self.directory = root
         self._root = root
         self._number = 0
         self._recorder = recorder
         self.operations = operations
         self.left = left
+        self.disclosures = disclosures
         self.already = 3 if left is not None else 0
         self.calls = system_calls(recorder, self.prepare(), operations)
         record = Path(record_path(journal_path(self.directory, EXECUTION_ID))).read_bytes()
         self.expected = [encode_event(event) for event in decode_record(record).events]
-        if left == TORN:
+        if left in (TORN, HELD_TORN):
             del self.expected[3:]  # the event of the recovery is not one of the recording
 
     def prepare(self) -> Path:
@@ -86,19 +100,31 @@ class Scene:
         self.directory.mkdir()
         if self.left is not None:
             Path(journal_path(self.directory, EXECUTION_ID)).write_bytes(self.left)
+        if self.disclosures:
+            path = self.directory / f"{EXECUTION_ID}.disclosures"
+            path.touch(mode=0o600)
+            path.write_bytes(self.disclosures)
         return self.directory
 
     def run(self, what: str) -> Callable[[str, int], Outcome]:
         return lambda call, when: self._recorder.run(self.prepare(), self.operations, trace=inject(call, what, when))
 
 
-SCENES: dict[str, tuple[Sequence[Operation], bytes | None]] = {
+SCENES: dict[str, tuple[Any, ...]] = {
     "recording": (RECORDING, None),
     "recording, sync by step": (STEPWISE, None),
     "going on": ([("open",), ("resume",), *RECORDING[4:]], CLOSED[: len(OPENING) + sum(map(len, LINES[:3])) + 5]),
     "recovering a torn journal": (RECOVERY, TORN),
     "recovering a closed journal": (RECOVERY, CLOSED),
     "recovering a closed journal without its line break": (RECOVERY, CLOSED[:-1]),
+    "recording what can be withheld": (WITHHOLDING, None),
+    "going on with what can be withheld": (
+        [("open",), ("resume",), *WITHHOLDING[4:]],
+        HELD[: HELD.index(b',{"details":{},"error_message":null')],
+        b"".join(HELD_LINES) + b"Wy",
+    ),
+    "recovering a torn journal with disclosures": (RECOVERY, HELD_TORN, b"".join(HELD_LINES) + b"Wy"),
+    "recovering a closed journal with disclosures": (RECOVERY, HELD, b"".join(HELD_LINES)),
 }
 
 
@@ -108,27 +134,34 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path, recorder: Recorder) ->
 
 
 def test_the_scenes_are_what_they_are_called(tmp_path: Path) -> None:
-    for number, (_operations, left) in enumerate(SCENES.values()):
+    for number, (_operations, left, *disclosures) in enumerate(SCENES.values()):
         if left is not None:
             directory = tmp_path / str(number)
             directory.mkdir()
             path = Path(journal_path(directory, EXECUTION_ID))
             path.write_bytes(left)
             assert inspect(path).events in (3, EVENTS)
-            assert (inspect(path).torn_bytes > 0) is (left == TORN)
+            assert (inspect(path).torn_bytes > 0) is (left in (TORN, HELD_TORN))
+            if disclosures:
+                path.with_suffix(".disclosures").write_bytes(disclosures[0])
+                left_over = inspect(path).disclosures
+                assert left_over is not None
+                assert left_over.referred in (3, 4)
+                assert left_over.dropped == (2 if left != HELD else 0)  # the last one's event is not there, one is torn
 
 
 def check_torn_tail(scene: Scene) -> None:
     """Check that the torn tail of a scene was set aside exactly, and is told of in the record."""
-    if scene.left != TORN:
+    if scene.left not in (TORN, HELD_TORN):
         return
-    tail = TORN[TORN.rindex(b"\n") + 1 :]
+    tail = scene.left[scene.left.rindex(b"\n") + 1 :]
     assert (scene.directory / f"{EXECUTION_ID}.torn").read_bytes() == tail
     record = decode_record((scene.directory / f"{EXECUTION_ID}.record.json").read_bytes())
     assert record.finished is not None
     assert record.finished.recovery is not None
     assert record.finished.recovery.torn_bytes == len(tail)
     assert record.finished.recovery.torn_sha256 == sha256_hex(tail)
+    assert record.finished.details == ({"hearth_disclosures_dropped": 2} if scene.disclosures else {})
 
 
 # --- killed at every system call --------------------------------------------------------------------------------

@@ -581,6 +581,7 @@ CODES_BY_MODULE = {
 NOT_IN_REPORTS = {
     "chain": {"empty"},  # check_chain of no events at all
     "canonical": {"no-start"},  # decode_record, which does not verify
+    "disclosure": {"argument", "randomness"},  # of those who record
     "verify": {"no-record"},  # require() of a report by verify_file
 }
 

@@ -48,6 +48,7 @@ from hearth_records.model import (
 )
 from hearth_records.observer import ExecutionObserver
 from hearth_records.profile import MAX_INTEGER, sha256_hex
+from hearth_records.recordable import Withholdable
 from hearth_records.seal import seal_record
 from hearth_records.verify import verify_record
 
@@ -977,7 +978,7 @@ def test_a_record_can_be_sealed_again() -> None:
 indexes = st.integers(0, 5)
 phases = st.sampled_from(["plan", "cleanup"])
 some_details: st.SearchStrategy[Any] = st.sampled_from(
-    [None, {}, {"a": 1.5}, {"b": b""}, {"_sd": []}, [1], {"c": {"d": [None, True]}}]
+    [None, {}, {"a": 1.5}, {"b": b""}, {"_sd": []}, [1], {"c": {"d": [None, True]}}, {"w": Withholdable("x")}]
 )
 states = st.sampled_from(["best", "best", "best", "worse", "broken"])
 

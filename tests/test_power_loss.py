@@ -21,6 +21,7 @@ from recorder import (
     EVENTS,
     EXECUTION_ID,
     RECORDING,
+    WITHHOLDING,
     Note,
     Outcome,
     Recorder,
@@ -35,14 +36,20 @@ from hearth_records.journal import journal_path, record_path
 from hearth_records.verify import verify_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from recorder import Operation, Running
 
 LINES = expected_lines()
-STOPPING: list[Operation] = [step for operation in RECORDING for step in (operation, ("stop",))]
-"""The recording, and a stop after each acknowledgement."""
+
+
+def stopping(operations: Sequence[Operation]) -> list[Operation]:
+    """Return a recording with a stop after each acknowledgement."""
+    return [step for operation in operations for step in (operation, ("stop",))]
+
+
+STOPPING = stopping(RECORDING)
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +123,16 @@ def so_far(number: int) -> Outcome:
     return Outcome(0, [Note(name, "ok") for name, *_arguments in RECORDING[:number]], 0, [])
 
 
-def test_what_was_acknowledged_is_on_the_disk_at_each_stop(disk: Disk, recorder: Recorder) -> None:
-    running = recorder.begin(disk.place, STOPPING)
+@pytest.mark.parametrize("operations", [RECORDING, WITHHOLDING], ids=["plain", "withholdable"])
+def test_what_was_acknowledged_is_on_the_disk_at_each_stop(
+    disk: Disk, recorder: Recorder, operations: Sequence[Operation]
+) -> None:
+    """With what can be withheld, every acknowledged event has its disclosures (`check_what_is_left`)."""
+    running = recorder.begin(disk.place, stopping(operations))
+    lines = expected_lines(operations)
     for number in stop_by_stop(recorder, running):
         with disk.after_power_cut() as left:
-            kept = check_what_is_left(left, so_far(number), LINES)
+            kept = check_what_is_left(left, so_far(number), lines)
             assert kept == min(max(0, number - 1), EVENTS)
             if number == len(RECORDING):
                 report = verify_file(record_path(journal_path(left, EXECUTION_ID)), policy_for(signer()))

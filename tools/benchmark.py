@@ -35,6 +35,7 @@ STEPS = 6
 LONG_RECORD = 500_000
 BLOCK = 20
 """Events that are journalled in one go before the yardstick has its turn."""
+STATUS = {"status": 200}
 MIB = 1024 * 1024
 
 
@@ -230,9 +231,7 @@ def bench_journal(directory: Path, events: int, rounds: int) -> None:
                 size = journal.size
                 start = time.perf_counter()
                 for _ in range(BLOCK):
-                    observer.record_side_effect(
-                        "network", "told the load balancer about it", True, None, {"status": 200}
-                    )  # noqa: FBT003
+                    observer.record_side_effect("network", "told the load balancer", reversible=True, details=STATUS)
                 spent += time.perf_counter() - start
                 lines = os.pread(written, journal.size - size, size).splitlines(keepends=True)
                 start = time.perf_counter()
@@ -254,7 +253,7 @@ def bench_journal_seal(signer: LocalSigner, directory: Path, rounds: int) -> Non
         journal = Journal.create(directory, execution_id, sync="step")
         observer = ExecutionObserver(execution_id, "plan-bench", HearthKernel(), journal=journal)
         for _ in range(998):
-            observer.record_side_effect("network", "told the load balancer about it", True, None, {"status": 200})  # noqa: FBT003
+            observer.record_side_effect("network", "told the load balancer", reversible=True, details=STATUS)
         observer.mark_completed("done")
         start = time.perf_counter()
         sealed = observer.seal(signer)

@@ -249,6 +249,7 @@ def make_document(result: Result) -> JsonObject:
         },
         "notice": NOTICE,
         "scaffold": make_scaffold(events, about["chain_head"]),
+        "withholdable": result.details,
     }
 
 
@@ -276,7 +277,10 @@ def to_text(document: JsonObject) -> bytes:
         f"  possible     {'yes, by hand' if guidance['is_rollback_possible'] else 'NO'}: {guidance['reason']}",
         f"  notice       {NOTICE}",
     ]
-    for title, items in sections(guidance):
+    shown = (
+        [("DETAILS THAT CAN BE WITHHELD", show_details(document["withholdable"]))] if document["withholdable"] else []
+    )
+    for title, items in sections(guidance) + shown:
         lines += ["", title, *(f"  {item}" for item in items or ["none"])]
     return "".join(f"{verify_record.escape(line)}\n" for line in lines).encode("utf-8", "backslashreplace")
 
@@ -314,6 +318,20 @@ def show_hint(item: JsonObject) -> list[str]:
     ran = "" if item["executed"] else ", its step did not run"
     actions = [f"    {number}. {action}" for number, action in enumerate(hint["actions"], 1)]
     return [f"step {hint['step_index']}: {hint['description']}{about}{ran}", *actions]
+
+
+def show_details(details: Iterable[JsonObject]) -> list[str]:
+    """Return the lines about events whose details hold digests."""
+    lines = []
+    for item in details:
+        step = "" if item["step_index"] is None else f" of step {item['step_index']}"
+        where = f"event {item['seq']}, {item['type']}{step}"
+        for name, value in sorted(item["details"].items()):
+            text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+            lines.append(f"{where}: {name} = {text}{' (disclosed)' * (name in item['disclosed'])}")
+        if item["undisclosed"]:
+            lines.append(f"{where}: {item['undisclosed']} withheld, or decoys")
+    return lines
 
 
 def show_effects(effects: Iterable[JsonObject]) -> list[str]:

@@ -1101,10 +1101,12 @@ function readDisclosure(disclosure, pointer) {
  * Check `disclosures`: what is disclosed belongs to the events.
  * @param {RecordFile} file
  * @param {Map<string, number>} positions - which event's `_sd` has a digest
+ * @returns {Map<number, string[]>} the names that are disclosed, by event
  */
 function checkDisclosures(file, positions) {
   const disclosures = file.closing.get("disclosures");
   const byEvent = new Map();
+  const names = new Map();
   for (const [index, disclosure] of disclosures.entries()) {
     const pointer = `/disclosures/${index}`;
     if (index > 0 && disclosures[index - 1] >= disclosure) {
@@ -1125,6 +1127,7 @@ function checkDisclosures(file, positions) {
       throw new Fault("disclosure-name-taken", `event ${position} has a member of this name`, { pointer });
     }
     members.set(name, value);
+    names.set(position, [...(names.get(position) ?? []), name]);
   }
   for (const [seq, event] of byEvent) {
     if (levelsOf(event) > MAX_LEVELS || Buffer.byteLength(canonical(event)) > maxEvent(seq)) {
@@ -1132,6 +1135,15 @@ function checkDisclosures(file, positions) {
       throw new Fault("disclosure-limit", `with what is disclosed, event ${seq} is over its limits`, place);
     }
   }
+  return names;
+}
+
+/** What is disclosed and what is not, of each event with digests, as the report of §11 has it. */
+function tellDisclosures(counts, names) {
+  return [...counts].map(([seq, digests]) => {
+    const disclosed = [...(names.get(seq) ?? [])].sort();
+    return new Map(Object.entries({ seq, disclosed, undisclosed: digests - disclosed.length }));
+  });
 }
 
 // ---- §8 Signatures --------------------------------------------------------------------------------------------------
@@ -1385,6 +1397,7 @@ class Result {
     this.events = null;
     this.sealed_at = null;
     this.signers = [];
+    this.disclosures = [];
     this.checks = new Map(CHECKS.map(([check]) => [check, { status: "not_run", fault: null }]));
     this.warnings = new Map();
     this.asked = new Set(CHECKS.map(([check]) => check).filter((check) => check !== "timestamp"));
@@ -1440,6 +1453,7 @@ class Result {
       sealed_at: this.sealed_at,
       signers: this.signers.map((signer) => map({ ...signer, name: signer.name && spelledOut(signer.name) })),
       reformatted: this.reformatted,
+      disclosures: this.disclosures,
       warnings: [...this.warnings.values()].map(map),
     });
   }
@@ -1553,6 +1567,7 @@ function judge(bytes, policy, { allowReformatted, now }, result) {
   }
   const [chain, lifecycle, findings] = [new Chain(), new Lifecycle(), new Findings(result)];
   const positions = new Map();
+  const counts = new Map();
   let [first, last, lifecycleFault, doubled] = [null, null, null, null];
   const isShaped = result.check("shape", () => {
     for (let n = 0; n < file.length; n += 1) {
@@ -1564,7 +1579,11 @@ function judge(bytes, policy, { allowReformatted, now }, result) {
       chain.take(event, n, sha256(file.bytesOf(n)));
       lifecycleFault ??= faultOf(() => lifecycle.take(event));
       findings.take(event, n);
-      for (const one of event.get("details").get("_sd") ?? []) {
+      const digests = event.get("details").get("_sd") ?? [];
+      if (digests.length > 0) {
+        counts.set(n, digests.length);
+      }
+      for (const one of digests) {
         const place = { seq: n, pointer: `/events/${n}/details/_sd` };
         doubled ??= positions.has(one) ? new Fault("disclosure-digest-twice", "a digest stands twice", place) : null;
         positions.set(one, n);
@@ -1602,6 +1621,7 @@ function judge(bytes, policy, { allowReformatted, now }, result) {
     }
   });
   if (!isSealed) {
+    result.disclosures = tellDisclosures(counts, new Map());
     return;
   }
   result.sealed_at = predicate.get("sealed_at");
@@ -1612,7 +1632,7 @@ function judge(bytes, policy, { allowReformatted, now }, result) {
     if (doubled !== null) {
       throw doubled;
     }
-    checkDisclosures(file, positions);
+    result.disclosures = tellDisclosures(counts, checkDisclosures(file, positions));
   });
   result.check("head", () => checkHead(seal.get("statement"), first, last, file.length, chain.head));
   judgeSeal(result, seal, policy, now);
@@ -1814,6 +1834,11 @@ function textReport(result) {
   for (const { role, status, name, algorithm, keyid } of result.signers) {
     const who = name === null ? "a key that was not asked about or is not known" : shown(spelledOut(name));
     line(role, `${status.replace("_", " ")}: ${who}, ${algorithm ?? "algorithm not known"} ${keyid}`);
+  }
+  for (const told of result.disclosures) {
+    const names = told.get("disclosed").map((name) => shown(name));
+    const said = names.length > 0 ? `disclosed ${names.join(", ")}; ` : "";
+    line("details", `event ${told.get("seq")}: ${said}${told.get("undisclosed")} withheld, or decoys`);
   }
   for (const { code, count: number, reason, seq } of result.warnings.values()) {
     line("warning", `${code}: ${reason} (${number}${seq === null ? "" : `, first at event ${seq}`})`);

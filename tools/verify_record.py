@@ -463,6 +463,7 @@ class Record:
     events: list[JsonObject] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)  # §4 event_hash of each event
     disclosures: list[str] = field(default_factory=list)
+    disclosed: dict[int, JsonObject] = field(default_factory=dict)  # §6: once checked, by event
     seal: JsonObject | None = None  # None: an open journal (§7)
     torn: int = 0  # bytes of the torn tail
     count: int = 0  # events read; more than are kept, once a shape was wrong
@@ -739,6 +740,19 @@ def check_disclosures(record: Record) -> None:
             raise Defect(defect.code, defect.reason, "disclosures", i) from None
     for n, values in found.items():
         _check_substituted(record.events[n], values, n)
+    record.disclosed = found
+
+
+def tell_details(record: Record) -> list[JsonObject]:
+    """§10, §11: of each event with digests, its details with what is disclosed in its place, and what is not."""
+    told = []
+    for n, event in enumerate(record.events):
+        kept, shown = dict(event["details"]), record.disclosed.get(n, {})
+        if digests := kept.pop("_sd", None):
+            about = {"seq": n, "type": event["type"], "step_index": event.get("step_index")}
+            about |= {"disclosed": sorted(shown), "undisclosed": len(digests) - len(shown)}
+            told.append(about | {"details": kept | shown})
+    return told
 
 
 def open_disclosure(disclosure: str) -> tuple[str, object]:
@@ -1095,6 +1109,7 @@ class Result:
     checks: list[Check] = field(default_factory=lambda: [Check(name) for name in CHECKS])
     warnings: list[JsonObject] = field(default_factory=list)  # as the report has them
     signers: list[Signer] = field(default_factory=list)
+    details: list[JsonObject] = field(default_factory=list)  # §10: of events with digests
     events: list[JsonObject] | None = None  # None: not decodable
     statement: JsonObject | None = None
     chain_head: str | None = None
@@ -1117,6 +1132,10 @@ class Result:
                 return CHECKS[check.check]
         asked = [c for c in self.checks if c.check != "timestamp" or self.timestamp_demanded]
         return 0 if all(check.status == "pass" for check in asked) else UNTRUSTED
+
+    def passed(self, name: str) -> bool:
+        """Tell whether a check passed."""
+        return self.checks[list(CHECKS).index(name)].status == "pass"
 
     def note(self, name: str, status: str, reason: str | None = None) -> None:
         """Put down how a check ended, other than in a defect."""
@@ -1153,6 +1172,7 @@ class Result:
         return {
             "chain_head": self.chain_head,
             "checks": [vars(check) for check in self.checks],
+            "disclosures": [{name: row[name] for name in ("disclosed", "seq", "undisclosed")} for row in self.details],
             "events": None if self.events is None else len(self.events),
             "execution_id": self.events[0].get("execution_id") if self.events else None,
             "exit_code": self.exit_code,
@@ -1191,6 +1211,7 @@ def verify_bytes(data: bytes, policy: Policy | None, *, now: str | None, allow_r
     result.note("shape", "pass")
     _verify_events(record, result)
     if record.seal is None:
+        result.details = tell_details(record)
         reason = "there is no closing line: it was cut short, or it still runs"
         return result.fail("sealed", Defect("not-sealed", reason))
     _verify_seal(record, record.seal, policy, now, result)
@@ -1223,6 +1244,8 @@ def _verify_seal(record: Record, seal: JsonObject, policy: Policy | None, now: s
     """Make checks 6 to 11, and warn of what is odd about the seal."""
     statement = result.statement = seal["statement"]
     result.run("disclosures", check_disclosures, record)
+    if result.passed("disclosures"):
+        result.details = tell_details(record)
     result.note("sealed", "pass")
     result.run("head", check_head, record, statement)
     rows = assess_signers(seal, policy)
@@ -1354,6 +1377,11 @@ def print_text(name: str, result: Result) -> None:
         who = (row.key.name or "given by --key") if row.key else "unknown"
         what = f"{row.keyid} {row.algorithm or '-'} {row.role}"
         lines.append(f"  signer       {row.status:<7}  {what} ({who})")
+    for told in about["disclosures"]:
+        names = ", ".join(told["disclosed"]) or "nothing"
+        lines.append(
+            f"  details      event {told['seq']}: disclosed {names}; {told['undisclosed']} withheld, or decoys"
+        )
     for w in result.warnings:
         first = "" if w["seq"] is None else f", first at event {w['seq']}"
         lines.append(f"  warning      {w['code']} ({w['count']}{first}): {w['reason']}")

@@ -6,11 +6,12 @@ import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hearth_records.cli.common import USAGE, CommandError, parse_version
+from hearth_records.profile import MAX_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Parser", "add_min_version", "add_policy_options", "add_trust_options"]
+__all__ = ["Parser", "add_min_version", "add_policy_options", "add_trust_options", "parse_index"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,6 +53,13 @@ def _joined(words: Iterator[str], taking: set[str]) -> Iterator[str]:
             yield f"{word}={value}"
         else:
             yield word
+
+
+def parse_index(text: str) -> int:
+    """Return an index, from 0. Raises `ArgumentTypeError`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_INTEGER))):
+        raise argparse.ArgumentTypeError("not an index")
+    return int(text)
 
 
 def add_min_version(parser: argparse.ArgumentParser) -> None:

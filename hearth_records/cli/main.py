@@ -28,6 +28,7 @@ COMMANDS = {
     "trust": "trust policies: init, set, add, revoke, retire, show, check",
     "validate": "validate a record against the JSON Schema (validate-record)",
     "verify": "verify a record offline (verify-record)",
+    "withhold": "withhold members of details, in a new file",
 }
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from hearth_records import canonical, files, profile
-from hearth_records.cli.arguments import Parser
+from hearth_records.cli.arguments import Parser, parse_index
 from hearth_records.cli.common import UNREADABLE, USAGE, CommandError
 from hearth_records.cli.recover import print_path, show
 from hearth_records.cli.signing import add_key_options, read_signers
 from hearth_records.errors import FormatError, HearthRecordsError, RecordingError, SecurityEscalationError
-from hearth_records.journal import Journal, record_path
+from hearth_records.journal import Journal, disclosures_path, record_path
 from hearth_records.model import (
     Actor,
     ActorType,
@@ -31,7 +32,7 @@ from hearth_records.model import (
     check_identifier,
 )
 from hearth_records.observer import ExecutionObserver
-from hearth_records.recordable import to_text
+from hearth_records.recordable import Withholdable, to_text
 from hearth_records.recovery import inspect
 
 if TYPE_CHECKING:
@@ -74,12 +75,6 @@ def command(arguments: Sequence[str], prog: str) -> int:
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def _index(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(profile.MAX_INTEGER))):
-        raise argparse.ArgumentTypeError("not an index")
-    return int(text)
-
-
 def _identifier(text: str) -> str:
     try:
         check_identifier("", text)
@@ -102,9 +97,10 @@ def _detail(text: str) -> tuple[str, Any]:
 
 
 def _details(options: argparse.Namespace) -> dict[str, Any]:
-    details = dict(options.detail)
-    if len(details) != len(options.detail):
-        raise CommandError("--detail: a key was given twice", exit_code=USAGE)
+    given = [*options.detail, *((name, Withholdable(value)) for name, value in options.withholdable)]
+    details = dict(given)
+    if len(details) != len(given):
+        raise CommandError("--detail, --withholdable: a key was given twice", exit_code=USAGE)
     return details
 
 
@@ -184,8 +180,9 @@ def _start(options: argparse.Namespace) -> None:
                 journal=journal,
             )
         except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(journal.path)  # noqa: PTH108 - nothing was acknowledged, so nothing is lost
+            for path in (journal.path, disclosures_path(journal.path)):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108 - nothing was acknowledged, so nothing is lost
             raise
     print_path(journal.path)
 
@@ -254,6 +251,8 @@ def _seal(options: argparse.Namespace) -> None:
         if not observer.is_finished:
             raise CommandError("the execution has not ended", exit_code=USAGE, hint="end it with: record finish")
         observer.seal(*read_signers(options), allow_example_keys=options.allow_example_keys)
+        if observer.left_out:
+            print(f"left out: {observer.left_out} disclosures of events that were never acknowledged", file=sys.stderr)
     print_path(record_path(options.journal))
 
 
@@ -334,7 +333,9 @@ def _one_of(*options: _Add, required: bool = False) -> _Add:
 
 
 _JOURNAL: Final = _option("journal", metavar="JOURNAL", help="the path that `record start` printed")
-_STEP: Final = _option("--step", type=_index, required=True, metavar="N", help="the step's index, from 0, increasing")
+_STEP: Final = _option(
+    "--step", type=parse_index, required=True, metavar="N", help="the step's index, from 0, increasing"
+)
 _STEP_NAME: Final = _option("--name", metavar="TEXT", required=True, help="the step's name")
 _SAME_NAME: Final = _option("--name", metavar="TEXT", help="the step's name (default: the open one's)")
 _PHASE: Final = _option("--phase", choices=_values(StepPhase), default="plan", help="cleanup: what follows a failure")
@@ -346,6 +347,15 @@ _DETAIL: Final = _option(
     metavar="KEY=TEXT",
     help="a detail as text, or KEY:=JSON; may be repeated",
 )
+_WITHHOLDABLE: Final = _option(
+    "--withholdable",
+    action="append",
+    default=[],
+    type=_detail,
+    metavar="KEY=TEXT",
+    help="as --detail, but the event holds only a salted digest of it, so that it can be withheld later",
+)
+_DETAILS: Final = (_DETAIL, _WITHHOLDABLE)
 _LAST: Final = "(default: what was stated last, else UNKNOWN)"
 _STATES: Final = (
     _option("--security-state", choices=_values(SecurityState), help=f"how secure the system is {_LAST}"),
@@ -370,16 +380,16 @@ CALLS: Final = {
             _option("--reason", metavar="TEXT", default="", help="why it runs"),
             _option("--change-ref", metavar="TEXT", help="the change or ticket it belongs to"),
             *_STATES,
-            _DETAIL,
+            *_DETAILS,
         ),
     ),
     "step-start": Call(
         "record that a step is about to run",
         _step_start,
-        (_JOURNAL, _STEP, _STEP_NAME, _PHASE, *_STATES, _DETAIL),
+        (_JOURNAL, _STEP, _STEP_NAME, _PHASE, *_STATES, *_DETAILS),
     ),
     "step-complete": Call(
-        "record that the open step did what it should", _step_complete, (_JOURNAL, _STEP, _SAME_NAME, _DETAIL)
+        "record that the open step did what it should", _step_complete, (_JOURNAL, _STEP, _SAME_NAME, *_DETAILS)
     ),
     "step-fail": Call(
         "record that the open step failed",
@@ -389,7 +399,7 @@ CALLS: Final = {
             _STEP,
             _SAME_NAME,
             _option("--error", metavar="TEXT", required=True, help="why it failed"),
-            _DETAIL,
+            *_DETAILS,
         ),
     ),
     "run": Call(
@@ -401,7 +411,7 @@ CALLS: Final = {
             _STEP_NAME,
             _PHASE,
             *_STATES,
-            _DETAIL,
+            *_DETAILS,
             _option("--record-command", action="store_true", help="record the command's words, secrets and all"),
         ),
     ),
@@ -412,18 +422,18 @@ CALLS: Final = {
             _JOURNAL,
             _option("--category", required=True, choices=_values(SideEffectCategory), help="what kind of change"),
             _option("--name", metavar="TEXT", required=True, help="what changed"),
-            _option("--step", type=_index, metavar="N", help="the step that did it"),
+            _option("--step", type=parse_index, metavar="N", help="the step that did it"),
             _one_of(
                 _option("--reversible", action="store_true", default=None, help="it can be undone"),
                 _option("--irreversible", action="store_false", dest="reversible", default=None, help="it cannot"),
             ),
-            _DETAIL,
+            *_DETAILS,
         ),
     ),
     "security": Call(
         "record the security state",
         _security,
-        (_JOURNAL, _option("--name", metavar="TEXT", default="", help="on what occasion"), *_STATES, _DETAIL),
+        (_JOURNAL, _option("--name", metavar="TEXT", default="", help="on what occasion"), *_STATES, *_DETAILS),
     ),
     "finish": Call(
         "end the record",
@@ -434,7 +444,7 @@ CALLS: Final = {
             _option("--reason", metavar="TEXT", required=True, help="what to say about it"),
             _option("--all-effects-observed", action="store_true", help="vouch that every effect was observed"),
             *_STATES,
-            _DETAIL,
+            *_DETAILS,
         ),
     ),
     "seal": Call("seal an ended record, publish it and print its path", _seal, (_JOURNAL, add_key_options)),

@@ -15,7 +15,7 @@ from hearth_records.recovery import inspect, recover
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hearth_records.recovery import Findings
+    from hearth_records.recovery import DisclosuresLeft, Findings
 
 __all__ = ["command", "print_path", "show"]
 
@@ -61,6 +61,17 @@ def show(found: Findings) -> None:
     if found.state != "published" or found.events:
         print(f"  whole events  {found.events}{', the last one ends the execution' if found.finished else ''}")
         print(f"  torn tail     {found.torn_bytes} bytes")
+        _show_disclosures(found.disclosures)
+
+
+def _show_disclosures(left: DisclosuresLeft | None) -> None:
+    """Print what lies in the disclosures file, unless that is nothing."""
+    if left is None:
+        print("  disclosures   there are some, and only their owner can read them")
+    elif left.referred or left.dropped:
+        print(f"  disclosures   {left.referred}")
+    if left is not None and left.dropped:
+        print(f"  left out      {left.dropped} disclosures of events that were never acknowledged")
 
 
 def print_path(path: str) -> None:

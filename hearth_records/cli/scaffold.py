@@ -14,6 +14,7 @@ from hearth_records.rollback import RollbackPlanner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hearth_records.disclosure import DisclosureFinding
     from hearth_records.model import ExecutionRecord
     from hearth_records.trust import TrustPolicy
     from hearth_records.verify import VerificationReport
@@ -37,7 +38,7 @@ def command(arguments: Sequence[str], prog: str = "regenerate-scaffold") -> int:
     if options.format == "json":
         write_output(documents.encode_document(document).decode("ascii"), options.out)
     else:
-        write_output(_text(document, markdown=options.format == "md"), options.out)
+        write_output(_text(document, report.disclosures, markdown=options.format == "md"), options.out)
     return 0
 
 
@@ -53,7 +54,7 @@ def read_record(path: str, policy: TrustPolicy | None) -> tuple[ExecutionRecord,
     return canonical.decode_record(data), report
 
 
-def _text(document: documents.ScaffoldDocument, *, markdown: bool) -> str:
+def _text(document: documents.ScaffoldDocument, findings: Sequence[DisclosureFinding], *, markdown: bool) -> str:
     source = document.made_from
     signers = [
         f"{signer.name} ({signer.keyid})" if signer.name is not None else signer.keyid for signer in source.signers
@@ -65,9 +66,11 @@ def _text(document: documents.ScaffoldDocument, *, markdown: bool) -> str:
         ("verdict", source.verdict if source.verdict == "verified" else f"{source.verdict.upper()}: NOT VERIFIED"),
     ]
     if markdown:
-        return hestia.scaffold_to_markdown(document.scaffold, facts)
+        return hestia.scaffold_to_markdown(document.scaffold, facts, findings)
     head = "".join(f"{name}: {escape(value)}\n" for name, value in facts)
-    return f"{head}\n{hestia.Hestia().show_rollback_guidance(document.scaffold)}"
+    operator = hestia.Hestia()
+    details = f"\n{operator.show_withholdable_details(findings)}" if findings else ""
+    return f"{head}\n{operator.show_rollback_guidance(document.scaffold)}{details}"
 
 
 def main() -> int:

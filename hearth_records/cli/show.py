@@ -27,5 +27,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
     print("VERIFIED" if report.exit_code == 0 else f"NOT VERIFIED: {report.verdict}", end="\n\n")
     print(operator.display_execution_summary(record))
     print(operator.show_irreversible_actions(record))
+    if report.disclosures:
+        print(operator.show_withholdable_details(report.disclosures))
     print(operator.show_rollback_guidance(RollbackPlanner.plan_rollback(record)), end="")
     return 0

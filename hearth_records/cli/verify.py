@@ -37,6 +37,9 @@ _MEANS = {
 }
 
 
+_MAX_DETAILS = 20
+"""Events whose disclosures are told of one by one."""
+
 _USAGE = """\
 usage: {prog} (--trust FILE | --key PUBLIC.pem … | --no-trust) [options] FILE …
 
@@ -181,12 +184,26 @@ def _text(path: str, report: VerificationReport, palette: Palette) -> str:
         name = f'"{escape(finding.name)}"' if finding.name is not None else "a key that is not known"
         state = {"good": "good", "bad": "BAD", "not_run": "not checked"}[finding.status]
         lines.append(f"  {finding.role:<12} {state}: {name}, {escape(finding.algorithm or 'unknown')} {finding.keyid}")
+    lines += _disclosed(report)
     for warning in report.warnings:
         place = "" if warning.seq is None else f", first at event {warning.seq}"
         lines.append(f"  {'warning':<12} {warning.code}: {escape(warning.reason)} ({warning.count}{place})")
     code = report.exit_code
     lines.append(f"  {'verdict':<12} {palette(report.verdict.upper(), code == 0)}: {_MEANS[code]}")
     return "\n".join(lines) + "\n"
+
+
+def _disclosed(report: VerificationReport) -> Iterator[str]:
+    """Yield a line an event with digests, for so many events: what is disclosed, and what is not."""
+    for finding in report.disclosures[:_MAX_DETAILS]:
+        said = []
+        if finding.disclosed:
+            said.append("disclosed " + ", ".join([f'"{escape(name)}"' for name in finding.disclosed]))
+        if finding.undisclosed:
+            said.append(finding.undisclosed_in_words)
+        yield f"  {'details':<12} event {finding.seq}: {'; '.join(said)}"
+    if (more := len(report.disclosures) - _MAX_DETAILS) > 0:
+        yield f"  {'details':<12} {more} more events; --format json names them all"
 
 
 def main() -> int:

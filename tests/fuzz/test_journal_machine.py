@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import TickingClock, observe, policy_for, signer
+from helpers import TickingClock, observe, policy_for, randomness, signer
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
@@ -73,10 +73,13 @@ class JournalMachine(ObserverMachine):
         self.directory = Path(self.scratch.name)
         self.path = Path(journal_path(self.directory, EXECUTION_ID))
         self.clocks = [TickingClock(), TickingClock()]
+        self.salts = [randomness(), randomness()]
         self.journal = Journal.create(self.directory, EXECUTION_ID)
         self.observer = Twins(
-            observe(EXECUTION_ID, "p", self.kernel, clock=self.clocks[0], journal=self.journal),
-            observe(EXECUTION_ID, "p", self.kernel, clock=self.clocks[1]),
+            observe(
+                EXECUTION_ID, "p", self.kernel, clock=self.clocks[0], randomness=self.salts[0], journal=self.journal
+            ),
+            observe(EXECUTION_ID, "p", self.kernel, clock=self.clocks[1], randomness=self.salts[1]),
         )
 
     def lines(self) -> list[bytes]:
@@ -84,7 +87,9 @@ class JournalMachine(ObserverMachine):
 
     def resume(self) -> None:
         self.journal = Journal.open(self.path)
-        self.observer.journalled = ExecutionObserver.resume(self.journal, self.kernel, clock=self.clocks[0])
+        self.observer.journalled = ExecutionObserver.resume(
+            self.journal, self.kernel, clock=self.clocks[0], randomness=self.salts[0]
+        )
 
     @rule()
     def another_process_goes_on(self) -> None:

@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import SEED, TickingClock, observe, run_standard, signer
+from helpers import SEED, TickingClock, observe, randomness, run_standard, signer
 
 from hearth_records.journal import Journal, journal_path
 from hearth_records.kernel import HearthKernel
 from hearth_records.observer import ExecutionObserver
+from hearth_records.recordable import Withholdable
 from hearth_records.recovery import recover
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from hearth_records.journal import Sync
 
 NOTES_SIZE = 16 * 1024
+WITHHOLDABLE = "withholdable:"
+"""What the names of details begin with, in a job, that are recorded as withholdable."""
 PATIENCE = 60
 """Seconds after which a child that nobody lets go on ends itself."""
 
@@ -62,6 +65,16 @@ class Notes:
         self._area[self._size : self._size + len(data)] = data
         self._size += len(data)
         self._area[:8] = self._size.to_bytes(8, "big")
+
+
+def restored(argument: Any) -> Any:
+    """Return an argument of an operation as it is meant: details may be withholdable."""
+    if not isinstance(argument, dict):
+        return argument
+    return {
+        name.removeprefix(WITHHOLDABLE): Withholdable(value) if name.startswith(WITHHOLDABLE) else value
+        for name, value in argument.items()
+    }
 
 
 def read_notes(data: bytes) -> list[list[str]]:
@@ -103,7 +116,7 @@ class Child:
 
         def call(*arguments: object) -> None:
             assert self.observer is not None
-            getattr(self.observer, name)(*arguments)
+            getattr(self.observer, name)(*map(restored, arguments))
 
         return call
 
@@ -115,11 +128,13 @@ class Child:
 
     def do_observe(self) -> None:
         assert self.journal is not None
-        self.observer = observe(self.job["id"], journal=self.journal, clock=self.clock)
+        self.observer = observe(self.job["id"], journal=self.journal, clock=self.clock, randomness=randomness(0))
 
     def do_resume(self) -> None:
         assert self.journal is not None
-        self.observer = ExecutionObserver.resume(self.journal, HearthKernel(), clock=self.clock)
+        self.observer = ExecutionObserver.resume(
+            self.journal, HearthKernel(), clock=self.clock, randomness=randomness(1)
+        )
 
     def do_seal(self) -> None:
         assert self.observer is not None
