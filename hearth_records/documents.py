@@ -13,6 +13,7 @@ from hearth_records.verify import CHECKS, CheckName, ExitCode, Status, Verdict, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hearth_records.trust import EvidenceFinding
     from hearth_records.verify import VerificationReport
 
 __all__ = [
@@ -45,6 +46,17 @@ class CheckEntry(_Document, frozen=True, kw_only=True):
     pointer: str | None
 
 
+class EvidenceEntry(_Document, frozen=True, kw_only=True):
+    """A piece of evidence. Good evidence has a time, and in `authority` the SHA-256 of the certificate behind it."""
+
+    type: str
+    status: Literal["good", "bad", "not_run"]
+    time: Timestamp | None
+    authority: Digest | None
+    code: str | None
+    reason: str | None
+
+
 class SignerEntry(_Document, frozen=True, kw_only=True):
     """A signature of the seal. `name` is what the reader's policy calls the key, null when it does not know it."""
 
@@ -53,6 +65,7 @@ class SignerEntry(_Document, frozen=True, kw_only=True):
     name: str | None
     role: Literal["seal", "countersign"]
     status: Literal["good", "bad", "not_run"]
+    evidence: tuple[EvidenceEntry, ...]
 
 
 class WarningEntry(_Document, frozen=True, kw_only=True):
@@ -77,6 +90,7 @@ class FileEntry(_Document, frozen=True, kw_only=True):
     events: Count | None
     sealed_at: Timestamp | None
     signers: tuple[SignerEntry, ...]
+    evidence: tuple[EvidenceEntry, ...]
     reformatted: bool
     warnings: tuple[WarningEntry, ...]
 
@@ -132,6 +146,7 @@ def file_entry(name: str, report: VerificationReport) -> FileEntry:
         events=report.events,
         sealed_at=report.sealed_at,
         signers=_signers(report),
+        evidence=_evidence(report.evidence),
         reformatted=report.reformatted,
         warnings=tuple(
             WarningEntry(code=item.code, count=item.count, reason=item.reason, seq=item.seq) for item in report.warnings
@@ -147,8 +162,23 @@ def _signers(report: VerificationReport) -> tuple[SignerEntry, ...]:
             name=None if item.name is None else _unicode(item.name),
             role=item.role,
             status=item.status,
+            evidence=_evidence(item.evidence),
         )
         for item in report.signers
+    )
+
+
+def _evidence(findings: Sequence[EvidenceFinding]) -> tuple[EvidenceEntry, ...]:
+    return tuple(
+        EvidenceEntry(
+            type=item.type,
+            status=item.status,
+            time=item.time,
+            authority=item.authority,
+            code=item.code,
+            reason=item.reason,
+        )
+        for item in findings
     )
 
 

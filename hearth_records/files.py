@@ -1,4 +1,4 @@
-"""Files: opened so that nothing blocks, written so that nothing is half there and nothing is replaced."""
+"""Files: opened so that nothing blocks, written so that nothing is half there, and replaced only as a whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import stat
 from typing import IO
 
-__all__ = ["check_regular", "open_regular", "read_regular", "sync_directory", "write_new"]
+__all__ = ["check_regular", "open_regular", "read_regular", "replace_file", "sync_directory", "write_new"]
 
 PathLike = str | os.PathLike[str]
 
@@ -64,6 +64,42 @@ def write_new(path: PathLike, data: bytes, *, mode: int = 0o644) -> None:
             os.unlink(scratch)  # noqa: PTH108 - as above
     except OSError as error:
         error.filename, error.filename2 = target, None  # what the caller named, not the name beside it
+        raise
+    sync_directory(directory or ".")
+
+
+def replace_file(path: str, data: bytes, old: os.stat_result) -> None:
+    """Put a file in the place of another one, with its mode and owner: whole and durable, or the old one stays.
+
+    Args:
+        path: the name, which is no link.
+        data: the new bytes.
+        old: what is there.
+
+    Raises:
+        OSError: the file cannot be written; the old one stays, and nothing is left beside it.
+
+    """
+    import contextlib  # noqa: PLC0415 - as write_new, not on the fast path
+
+    directory, name = os.path.split(path)
+    scratch = os.path.join(directory, f".{name}.{os.urandom(8).hex()}.new")  # noqa: PTH118 - text, as it was named
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor
+                with contextlib.suppress(PermissionError):  # only root gives files away
+                    os.fchown(descriptor, old.st_uid, old.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+                stream.write(data)
+                stream.flush()
+                os.fsync(descriptor)
+            os.rename(scratch, path)  # noqa: PTH104 - as above
+        except BaseException:
+            os.unlink(scratch)  # noqa: PTH108 - as above
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = path, None  # what the caller named, not the name beside it
         raise
     sync_directory(directory or ".")
 

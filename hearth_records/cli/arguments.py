@@ -83,5 +83,10 @@ def add_trust_options(parser: argparse.ArgumentParser, without: str, help_withou
         help="accept the new key of a rotation (keys rotate), if the old one is accepted; may be repeated, in order",
     )
     parser.add_argument(
+        "--require-timestamp",
+        action="store_true",
+        help="demand a trusted timestamp on each signer's signature, also where the policy does not",
+    )
+    parser.add_argument(
         "--allow-example-keys", action="store_true", help="accept the published example keys, which prove nothing"
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "countersign": "add a signature to a sealed record, in a new file",
+    "countersign": "add a signature to a sealed record",
     "demo": "run a real migration, record, seal, verify and tamper with it",
     "keygen": "make a key pair",
     "keys": "pass a key's place on to a new one: keys rotate",
@@ -22,6 +22,7 @@ COMMANDS = {
     "scaffold": "regenerate rollback guidance from a record (regenerate-scaffold)",
     "schema": "the JSON Schemas",
     "show": "show a record as an operator reads it",
+    "timestamp": "by when a signature existed: timestamp request, timestamp attach (RFC 3161)",
     "trust": "trust policies: init, set, add, revoke, retire, show, check",
     "validate": "validate a record against the JSON Schema (validate-record)",
     "verify": "verify a record offline (verify-record)",

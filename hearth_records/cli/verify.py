@@ -21,7 +21,7 @@ from hearth_records.verify import combine_exit_codes, report_unreadable, verify_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hearth_records.trust import TrustPolicy
+    from hearth_records.trust import EvidenceFinding, TrustPolicy
     from hearth_records.verify import VerificationReport
 
 _MEANS = {
@@ -50,6 +50,7 @@ Verify execution records offline.
                         refuse a trust policy whose version is lower
   --accept-rotation FILE
                         accept the new key of a rotation, if the old one is accepted; may be repeated, in order
+  --require-timestamp   demand a trusted timestamp on each signer's signature
   --format text|json    how to report (default: text)
   --allow-reformatted   rewrite a re-formatted file to its frame first, and say so
   --allow-example-keys  accept the published example keys, which prove nothing
@@ -69,6 +70,7 @@ class Options:
         self.min_policy_version: int | None = None
         self.accept_rotation: list[str] | None = None
         self.without_trust = False
+        self.require_timestamp = False
         self.format = "text"
         self.allow_reformatted = False
         self.allow_example_keys = False
@@ -117,6 +119,7 @@ class Options:
 
 _FLAGS = {
     "--no-trust": "without_trust",
+    "--require-timestamp": "require_timestamp",
     "--allow-reformatted": "allow_reformatted",
     "--allow-example-keys": "allow_example_keys",
     "--help": "help",
@@ -153,8 +156,20 @@ def _verify(path: str, policy: TrustPolicy | None, options: Options) -> Verifica
             data = read_input(path)
         except OSError as error:
             return report_unreadable(error)
-        return verify_record(data, policy, now=present_time(), allow_reformatted=options.allow_reformatted)
-    return verify_file(path, policy, now=present_time(), allow_reformatted=options.allow_reformatted)
+        return verify_record(
+            data,
+            policy,
+            now=present_time(),
+            allow_reformatted=options.allow_reformatted,
+            require_timestamp=options.require_timestamp,
+        )
+    return verify_file(
+        path,
+        policy,
+        now=present_time(),
+        allow_reformatted=options.allow_reformatted,
+        require_timestamp=options.require_timestamp,
+    )
 
 
 def _text(path: str, report: VerificationReport, palette: Palette) -> str:
@@ -181,12 +196,22 @@ def _text(path: str, report: VerificationReport, palette: Palette) -> str:
         name = f'"{escape(finding.name)}"' if finding.name is not None else "a key that is not known"
         state = {"good": "good", "bad": "BAD", "not_run": "not checked"}[finding.status]
         lines.append(f"  {finding.role:<12} {state}: {name}, {escape(finding.algorithm or 'unknown')} {finding.keyid}")
+        lines += [_evidence(item) for item in finding.evidence]
+    lines += [_evidence(item) for item in report.evidence]
     for warning in report.warnings:
         place = "" if warning.seq is None else f", first at event {warning.seq}"
         lines.append(f"  {'warning':<12} {warning.code}: {escape(warning.reason)} ({warning.count}{place})")
     code = report.exit_code
     lines.append(f"  {'verdict':<12} {palette(report.verdict.upper(), code == 0)}: {_MEANS[code]}")
     return "\n".join(lines) + "\n"
+
+
+def _evidence(item: EvidenceFinding) -> str:
+    if item.status == "good":
+        text = f"good: existed by {item.time}, by the word of the authority {item.authority}"
+    else:
+        text = "not checked" if item.status == "not_run" else f"BAD, as if absent: {escape(item.reason or '')}"
+    return f"  {escape(item.type):<12} {text}"
 
 
 def main() -> int:
