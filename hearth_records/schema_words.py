@@ -274,7 +274,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "time": "By when the signature existed, as good evidence says; null otherwise.",
         "authority": "SHA-256 of the authority's certificate, which the policy holds; null unless it is good.",
         "code": "What is wrong, for programs; null unless it is bad.",
-        "reason": "What is wrong, for people; null unless it is bad.",
+        "reason": "What is wrong, or why it was not examined, for people; null where nobody says it.",
     },
     "WarningEntry": {
         "code": "What was found, for programs.",

@@ -16,8 +16,8 @@ That time, `genTime`, is what a reader goes by. The present time plays no part: 
 No revocation list is asked for, and the accuracy that an authority claims is not added.
 
 `rfc3161_client` decides 5 to 7 and that all of it is DER. What it leaves open is decided here: it takes a token without
-signed attributes or ESSCertID and any version of TSTInfo, and it cuts the fraction off the time (version 1.0.9). Each
-authority is tried alone, because of two with the same name it finds either.
+signed attributes or ESSCertID, any version of TSTInfo, and certificates for more than timestamps, and it cuts the
+fraction off the time (version 1.0.9). Each authority is tried alone, because of two with the same name it finds either.
 """
 
 from __future__ import annotations
@@ -156,6 +156,7 @@ def verify_response(
         raise TrustError("the timestamp is over other data", code="timestamp-imprint")
     if nonce not in (None, token.nonce):
         raise TrustError("the response is to another request", code="timestamp-nonce")
+    token.check_purpose()
     if authorities is None:
         token.check_signature()
         return Timestamp(token.time, None)
@@ -288,6 +289,20 @@ class _Token(NamedTuple):
             signature=signature.expect(_OCTETS),
             certificate=certificate,
         )
+
+    def check_purpose(self) -> None:
+        """Raise `TrustError` unless the signer's certificate is for timestamps alone (rule 6)."""
+        from cryptography import x509  # noqa: PLC0415 - only evidence needs it
+
+        try:
+            extensions = x509.load_der_x509_certificate(self.certificate).extensions
+            usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+            alone = usage.critical and list(usage.value) == [x509.ExtendedKeyUsageOID.TIME_STAMPING]
+            is_ca = any(isinstance(item.value, x509.BasicConstraints) and item.value.ca for item in extensions)
+        except Exception:  # noqa: BLE001 - whatever it makes of the bytes of others, they do not hold
+            alone = False
+        if not alone or is_ca:
+            raise TrustError("its certificate is not for timestamps alone", code="timestamp-authority")
 
     def check_signature(self) -> None:
         """Raise `TrustError` unless the token's signature is good by the certificate inside it."""
