@@ -293,11 +293,12 @@ class _Token(NamedTuple):
     def check_purpose(self) -> None:
         """Raise `TrustError` unless the signer's certificate is for timestamps alone (rule 6)."""
         from cryptography import x509  # noqa: PLC0415 - only evidence needs it
+        from cryptography.x509.oid import ExtendedKeyUsageOID  # noqa: PLC0415 - as above
 
         try:
             extensions = x509.load_der_x509_certificate(self.certificate).extensions
             usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-            alone = usage.critical and list(usage.value) == [x509.ExtendedKeyUsageOID.TIME_STAMPING]
+            alone = usage.critical and list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
             is_ca = any(isinstance(item.value, x509.BasicConstraints) and item.value.ca for item in extensions)
         except Exception:  # noqa: BLE001 - whatever it makes of the bytes of others, they do not hold
             alone = False

@@ -1052,10 +1052,9 @@ def read_authorities(pems: Iterable[str]) -> tuple[list[bytes], list[bytes]]:
     """§9: return self-signed certificates, which are trusted, and links between; what is neither is nothing."""
     roots: list[bytes] = []
     links: list[bytes] = []
-    for pem in pems:
+    for block in filter(None, map(PEM_CERTIFICATE.fullmatch, pems)):
         with contextlib.suppress(Defect, ValueError):
-            block = PEM_CERTIFICATE.fullmatch(pem)
-            der = base64.b64decode("".join(block[1].split()) if block else "", validate=True)
+            der = base64.b64decode("".join(block[1].split()), validate=True)
             fields = Der.all(der)[0].parts(least=1)[0].parts(least=6)
             fields = fields[fields[0].tag == CONTEXT :]
             (roots if fields[2].whole == fields[4].whole else links).append(der)
