@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MEANS = {
     0: (
         "every check that was asked for holds; authentic is not true: it says which keys sealed what, "
-        "not that the execution was right; without a timestamp, when is only the sealer's word"
+        "not that the execution was right"
     ),
     1: "altered, or wrong: do not rely on it",
     3: "this file cannot be judged",
@@ -189,7 +189,7 @@ def _text(path: str, report: VerificationReport, palette: Palette) -> str:
         ("file", f"sha256 {report.sha256}" if report.sha256 else None),
         ("execution", escape(report.execution_id) if report.execution_id else None),
         ("events", f"{report.events}, chain head {report.chain_head}" if report.events else None),
-        ("sealed at", f"{report.sealed_at}, by the sealer's word" if report.sealed_at else None),
+        ("sealed at", f"{report.sealed_at}, by the sealer's word{_by_when(report)}" if report.sealed_at else None),
     ]
     lines += [f"  {name:<12} {value}" for name, value in facts if value]
     for finding in report.signers:
@@ -204,6 +204,15 @@ def _text(path: str, report: VerificationReport, palette: Palette) -> str:
     code = report.exit_code
     lines.append(f"  {'verdict':<12} {palette(report.verdict.upper(), code == 0)}: {_MEANS[code]}")
     return "\n".join(lines) + "\n"
+
+
+def _by_when(report: VerificationReport) -> str:
+    """Return what timestamps add to the sealer's word: by when every signer had signed."""
+    times = [finding.time for finding in report.signers if finding.role == "seal"]
+    known = [time for time in times if time is not None]
+    if not known or len(known) < len(times):
+        return " only"
+    return f"; by {max(known)} at the latest, by that of timestamp authorities"
 
 
 def _evidence(item: EvidenceFinding) -> str:
