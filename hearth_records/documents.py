@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from hearth_records import profile
@@ -65,6 +66,11 @@ class SignerEntry(_Document, frozen=True, kw_only=True):
     name: str | None
     role: Literal["seal", "countersign"]
     status: Literal["good", "bad", "not_run"]
+
+
+class SignatureEntry(SignerEntry, frozen=True, kw_only=True):
+    """A signature of the seal, with the evidence on it."""
+
     evidence: tuple[EvidenceEntry, ...]
 
 
@@ -89,7 +95,7 @@ class FileEntry(_Document, frozen=True, kw_only=True):
     chain_head: Digest | None
     events: Count | None
     sealed_at: Timestamp | None
-    signers: tuple[SignerEntry, ...]
+    signers: tuple[SignatureEntry, ...]
     evidence: tuple[EvidenceEntry, ...]
     reformatted: bool
     warnings: tuple[WarningEntry, ...]
@@ -145,7 +151,7 @@ def file_entry(name: str, report: VerificationReport) -> FileEntry:
         chain_head=report.chain_head,
         events=report.events,
         sealed_at=report.sealed_at,
-        signers=_signers(report),
+        signers=_signatures(report),
         evidence=_evidence(report.evidence),
         reformatted=report.reformatted,
         warnings=tuple(
@@ -162,9 +168,15 @@ def _signers(report: VerificationReport) -> tuple[SignerEntry, ...]:
             name=None if item.name is None else _unicode(item.name),
             role=item.role,
             status=item.status,
-            evidence=_evidence(item.evidence),
         )
         for item in report.signers
+    )
+
+
+def _signatures(report: VerificationReport) -> tuple[SignatureEntry, ...]:
+    return tuple(
+        SignatureEntry(**msgspec.structs.asdict(entry), evidence=_evidence(item.evidence))
+        for entry, item in zip(_signers(report), report.signers, strict=True)
     )
 
 

@@ -12,6 +12,13 @@ __all__ = ["EXAMPLES", "MEANINGS"]
 
 _STEP: Final = "Number of the step, as the plan counts them."
 _STATUS: Final = "How the execution ended."
+_SIGNER: Final = {
+    "keyid": "Key id of the key that signed.",
+    "algorithm": "Name of the signature algorithm; null when nobody says it.",
+    "name": "What the reader's policy calls the key; null when it does not know it.",
+    "role": "Whether the seal names the key, or it countersigned.",
+    "status": "Whether the signature is good; not_run when it could not be tried.",
+}
 _EVIDENCE: Final = "Evidence about this, in the order in which it was attached; no two pieces are equal."
 _REVERSIBLE: Final = "Whether it can be undone; null when not known, which guidance takes for irreversible."
 
@@ -229,7 +236,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
     "Revocation": {
         "at": "When the key ended.",
-        "reason": "Why: compromised voids all its signatures, the others those from that time on.",
+        "reason": "Why: compromised voids all its signatures that no trusted timestamp shows to be older, the others "
+        "those from that time on.",
     },
     # --- verification report (FORMAT §11) ---
     "ReportDocument": {
@@ -260,14 +268,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "seq": "Position of the event that it is about, counted from 0; null when it is about none.",
         "pointer": "RFC 6901 pointer to the place in the record; null when there is none.",
     },
-    "SignerEntry": {
-        "keyid": "Key id of the key that signed.",
-        "algorithm": "Name of the signature algorithm; null when nobody says it.",
-        "name": "What the reader's policy calls the key; null when it does not know it.",
-        "role": "Whether the seal names the key, or it countersigned.",
-        "status": "Whether the signature is good; not_run when it could not be tried.",
-        "evidence": "The evidence on this signature, in the order of the file.",
-    },
+    "SignerEntry": _SIGNER,
+    "SignatureEntry": _SIGNER | {"evidence": "The evidence on this signature, in the order of the file."},
     "EvidenceEntry": {
         "type": "What kind of evidence it is, for example rfc3161.",
         "status": "Whether it holds; bad counts as absent, and not_run was not examined.",
@@ -405,6 +407,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "SignerName.algorithm": "ed25519",
     "SignerEntry.algorithm": "ed25519",
     "SignerEntry.name": "plant 7",
+    "SignatureEntry.algorithm": "ed25519",
+    "SignatureEntry.name": "plant 7",
     "EvidenceEntry.type": "rfc3161",
     "EvidenceEntry.code": None,
     "EvidenceEntry.reason": None,

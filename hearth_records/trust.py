@@ -41,7 +41,7 @@ _REASONS: Final = ("unknown-signer", "algorithm-mismatch", "role", "outside-wind
 
 
 class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When and why a key ended. `compromised` voids its signatures; the others end it at `at`."""
+    """When and why a key ended. `compromised` voids what no evidence shows to be older; the others end it at `at`."""
 
     at: Timestamp
     reason: Literal["compromised", "superseded", "retired"]

@@ -1048,7 +1048,6 @@ def test_the_scaffold_says_what_it_was_made_from(box: Box) -> None:
         "signers": [
             {
                 "algorithm": "ed25519",
-                "evidence": [],
                 "keyid": signer().keyid,
                 "name": "key 0",
                 "role": "seal",
