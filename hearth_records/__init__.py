@@ -8,8 +8,8 @@
 
 Read the modules in this order: errors, files, profile, model, canonical, redaction, recordable, chain, lifecycle,
 disclosure, kernel,
-journal, rollback, keys, statement, trust, verify, seal, observer, recovery, documents, schema_words, schema,
-schema_check, schema_diff, schema_docs, hestia, cli.
+journal, rollback, keys, statement, trust, timestamp, verify, seal, evidence, observer, recovery, documents,
+schema_words, schema, schema_check, schema_diff, schema_docs, hestia, cli.
 
 Names are imported when they are first asked for, so that a command loads only what it needs.
 """
