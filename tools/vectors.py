@@ -317,7 +317,8 @@ class Authority:
 
 AUTHORITY, OTHER_AUTHORITY = Authority("authority"), Authority("other authority")
 LINKED, ENDED = Authority("linked", linked=True), Authority("ended", until=datetime(2026, 2, 1, tzinfo=UTC))
-BRIEF: Final = Authority("brief", until=datetime(2026, 11, 27, tzinfo=UTC))  # valid when it stamped, and not for long
+# Valid when it stamped, and not for long: who makes its responses again moves the day.
+BRIEF: Final = Authority("brief", until=datetime(2026, 11, 27, tzinfo=UTC))
 
 
 def time_of(response: bytes) -> datetime:
