@@ -7,9 +7,9 @@
     sealed = observer.seal(signer)
 
 Read the modules in this order: errors, files, profile, model, canonical, redaction, recordable, chain, lifecycle,
-disclosure, kernel, journal, rollback, keys, envelope, statement, trust, verify, seal, countersignature, withholding,
-observer, recovery, documents, schema_words, schema, schema_check, schema_diff, schema_docs, hestia, export, signers,
-cli.
+disclosure, kernel, journal, rollback, keys, envelope, statement, trust, rotation, timestamp, verify, seal,
+countersignature, evidence, withholding, observer, recovery, documents, schema_words, schema, schema_check, schema_diff,
+schema_docs, hestia, export, signers, cli.
 
 Names are imported when they are first asked for, so that a command loads only what it needs.
 """

@@ -12,22 +12,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hearth_records import canonical
 from hearth_records.errors import SealError, quote
 from hearth_records.keys import public_key
 from hearth_records.model import MAX_COUNTERSIGNATURES
-from hearth_records.seal import name_signers, sign_message
+from hearth_records.seal import name_signers, rewrite_closing, sign_message
 from hearth_records.statement import preimage
 from hearth_records.trust import TrustPolicy
 from hearth_records.verify import verify_record, verify_source
 
 if TYPE_CHECKING:
-    from hearth_records.errors import HearthRecordsError
     from hearth_records.keys import Signer
-    from hearth_records.model import Seal, SignerName
+    from hearth_records.model import Closing, Seal, SignerName
     from hearth_records.verify import CheckResult, VerificationReport
 
-__all__ = ["blocking_check", "countersign"]
+__all__ = ["blocking_check", "check_holds", "countersign"]
 
 
 def blocking_check(report: VerificationReport) -> CheckResult | None:
@@ -60,27 +58,35 @@ def countersign(
         SealError: a signer fails, may not be used or has signed already, or there would be more than 64.
 
     """
-    if report is None or report.source is not data:
-        report = verify_record(data, None)
-    if blocking_check(report) is not None:
-        raise _error_of(report)
-    events, _, line = data.removesuffix(b"\n").rpartition(b"\n")
-    closing = canonical.decode_closing(line)
+    check_holds(data, report)
     names = name_signers(signers, allow_example_keys=allow_example_keys)
-    _check_room(closing.seal, names)
-    message = preimage(closing.seal.statement)
-    count = len(closing.seal.statement.predicate.signers)
-    added = [sign_message(signer, name.keyid, message) for signer, name in zip(signers, names, strict=True)]
-    others = sorted([*closing.seal.signatures[count:], *added], key=lambda signature: signature.keyid)
-    seal = msgspec.structs.replace(closing.seal, signatures=(*closing.seal.signatures[:count], *others))
-    line = canonical.encode_closing(msgspec.structs.replace(closing, seal=seal))
-    result = b"%b\n%b" % (events, line)
+
+    def change(closing: Closing) -> Closing:
+        seal = closing.seal
+        _check_room(seal, names)
+        message = preimage(seal.statement)
+        count = len(seal.statement.predicate.signers)
+        added = [sign_message(signer, name.keyid, message) for signer, name in zip(signers, names, strict=True)]
+        others = sorted([*seal.signatures[count:], *added], key=lambda signature: signature.keyid)
+        signed = msgspec.structs.replace(seal, signatures=(*seal.signatures[:count], *others))
+        return msgspec.structs.replace(closing, seal=signed)
+
+    result = rewrite_closing(data, change)
     _check_result(result, signers)
     return result
 
 
-def _error_of(report: VerificationReport) -> HearthRecordsError:
-    return report.error or SealError("the record does not hold", code="not-verified")
+def check_holds(data: bytes, report: VerificationReport | None) -> None:
+    """Raise unless a record holds, by a report on these very bytes or else by what needs no key.
+
+    Raises:
+        HearthRecordsError: it does not; the error is that of the failed check.
+
+    """
+    if report is None or report.source is not data:
+        report = verify_record(data, None)
+    if blocking_check(report) is not None:
+        raise report.error or SealError("the record does not hold", code="not-verified")
 
 
 def _check_room(seal: Seal, names: list[SignerName]) -> None:

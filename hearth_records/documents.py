@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from hearth_records import profile
@@ -13,6 +14,7 @@ from hearth_records.verify import CHECKS, CheckName, ExitCode, Status, Verdict, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hearth_records.trust import EvidenceFinding
     from hearth_records.verify import VerificationReport
 
 __all__ = [
@@ -45,6 +47,17 @@ class CheckEntry(_Document, frozen=True, kw_only=True):
     pointer: str | None
 
 
+class EvidenceEntry(_Document, frozen=True, kw_only=True):
+    """A piece of evidence. Good evidence has a time, and in `authority` the SHA-256 of the certificate behind it."""
+
+    type: str
+    status: Literal["good", "bad", "not_run"]
+    time: Timestamp | None
+    authority: Digest | None
+    code: str | None
+    reason: str | None
+
+
 class SignerEntry(_Document, frozen=True, kw_only=True):
     """A signature of the seal. `name` is what the reader's policy calls the key, null when it does not know it."""
 
@@ -53,6 +66,12 @@ class SignerEntry(_Document, frozen=True, kw_only=True):
     name: str | None
     role: Literal["seal", "countersign"]
     status: Literal["good", "bad", "not_run"]
+
+
+class SignatureEntry(SignerEntry, frozen=True, kw_only=True):
+    """A signature of the seal, with the evidence on it."""
+
+    evidence: tuple[EvidenceEntry, ...]
 
 
 class WarningEntry(_Document, frozen=True, kw_only=True):
@@ -84,7 +103,8 @@ class FileEntry(_Document, frozen=True, kw_only=True):
     chain_head: Digest | None
     events: Count | None
     sealed_at: Timestamp | None
-    signers: tuple[SignerEntry, ...]
+    signers: tuple[SignatureEntry, ...]
+    evidence: tuple[EvidenceEntry, ...]
     reformatted: bool
     disclosures: tuple[DisclosureEntry, ...]
     warnings: tuple[WarningEntry, ...]
@@ -155,7 +175,8 @@ def file_entry(name: str, report: VerificationReport) -> FileEntry:
         chain_head=report.chain_head,
         events=report.events,
         sealed_at=report.sealed_at,
-        signers=_signers(report),
+        signers=_signatures(report),
+        evidence=_evidence(report.evidence),
         reformatted=report.reformatted,
         disclosures=tuple(
             DisclosureEntry(seq=item.seq, disclosed=item.disclosed, undisclosed=item.undisclosed)
@@ -177,6 +198,27 @@ def _signers(report: VerificationReport) -> tuple[SignerEntry, ...]:
             status=item.status,
         )
         for item in report.signers
+    )
+
+
+def _signatures(report: VerificationReport) -> tuple[SignatureEntry, ...]:
+    return tuple(
+        SignatureEntry(**msgspec.structs.asdict(entry), evidence=_evidence(item.evidence))
+        for entry, item in zip(_signers(report), report.signers, strict=True)
+    )
+
+
+def _evidence(findings: Sequence[EvidenceFinding]) -> tuple[EvidenceEntry, ...]:
+    return tuple(
+        EvidenceEntry(
+            type=item.type,
+            status=item.status,
+            time=item.time,
+            authority=item.authority,
+            code=item.code,
+            reason=item.reason,
+        )
+        for item in findings
     )
 
 

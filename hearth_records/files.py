@@ -1,7 +1,8 @@
-"""Files: opened so that nothing blocks, written so that nothing is half there and nothing is replaced."""
+"""Files: opened so that nothing blocks, written so that nothing is half there, and replaced only as a whole."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -15,6 +16,7 @@ __all__ = [
     "open_regular",
     "read_private",
     "read_regular",
+    "replace_file",
     "sync_directory",
     "write_new",
     "write_new_directory",
@@ -121,6 +123,11 @@ def write_new_directory(path: PathLike, members: Mapping[str, bytes]) -> None:
             for member, data in members.items():
                 write_new(os.path.join(scratch, member), data)  # noqa: PTH118 - as in write_new
             os.rename(scratch, target)  # noqa: PTH104 - as in write_new
+            try:
+                sync_directory(parent or ".")
+            except OSError:
+                os.rename(target, scratch)  # noqa: PTH104 - as in write_new
+                raise
         except BaseException:
             for member in os.listdir(scratch):  # noqa: PTH208 - as in write_new
                 os.unlink(os.path.join(scratch, member))  # noqa: PTH108, PTH118 - as in write_new
@@ -129,7 +136,40 @@ def write_new_directory(path: PathLike, members: Mapping[str, bytes]) -> None:
     except OSError as error:
         error.filename, error.filename2 = target, None  # what the caller named, not the name beside it
         raise
-    sync_directory(parent or ".")
+
+
+def replace_file(path: str, data: bytes, old: os.stat_result) -> None:
+    """Put a file in the place of another one, with its mode and owner: whole and durable, or the old one stays.
+
+    Args:
+        path: the name, which is no link.
+        data: the new bytes.
+        old: what is there.
+
+    Raises:
+        OSError: the file cannot be written; the old one stays, and nothing is left beside it.
+
+    """
+    directory = os.path.dirname(path)  # noqa: PTH120 - text, as it was named
+    scratch = _beside(directory)
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor
+                with contextlib.suppress(PermissionError):  # only root gives files away
+                    os.fchown(descriptor, old.st_uid, old.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+                stream.write(data)
+                stream.flush()
+                os.fsync(descriptor)
+            os.rename(scratch, path)  # noqa: PTH104 - as above
+        except BaseException:
+            os.unlink(scratch)  # noqa: PTH108 - as above
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = path, None  # what the caller named, not the name beside it
+        raise
+    sync_directory(directory or ".")
 
 
 def sync_directory(path: PathLike) -> None:

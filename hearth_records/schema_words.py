@@ -12,6 +12,13 @@ __all__ = ["EXAMPLES", "MEANINGS"]
 
 _STEP: Final = "Number of the step, as the plan counts them."
 _STATUS: Final = "How the execution ended."
+_SIGNER: Final = {
+    "keyid": "Key id of the key that signed.",
+    "algorithm": "Name of the signature algorithm; null when nobody says it.",
+    "name": "What the reader's policy calls the key; null when it does not know it.",
+    "role": "Whether the seal names the key, or it countersigned.",
+    "status": "Whether the signature is good; not_run when it could not be tried.",
+}
 _EVIDENCE: Final = "Evidence about this, in the order in which it was attached; no two pieces are equal."
 _REVERSIBLE: Final = "Whether it can be undone; null when not known, which guidance takes for irreversible."
 
@@ -206,8 +213,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "format": "Version of the policy format.",
         "version": "Number of this edition of the policy, counted by whoever keeps it.",
         "expires": "From this time on the policy is not trusted; null for never.",
-        "require_timestamp": "Whether time evidence is demanded.",
-        "timestamp_authorities": "Certificates, in PEM, of time-stamp authorities that are accepted.",
+        "require_timestamp": "Whether each signer's signature needs a trusted timestamp.",
+        "timestamp_authorities": "Certificates, in PEM, of timestamp authorities: self-signed ones are trusted, "
+        "others may be links of a chain to one of them.",
         "require": "What has to be met, all of it.",
         "keys": "The keys that the reader knows; none stands twice.",
     },
@@ -228,7 +236,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
     "Revocation": {
         "at": "When the key ended.",
-        "reason": "Why: compromised voids all its signatures, the others those from that time on.",
+        "reason": "Why: compromised voids all its signatures that no trusted timestamp shows to be older, the others "
+        "those from that time on.",
     },
     # --- verification report (FORMAT §11) ---
     "ReportDocument": {
@@ -247,6 +256,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "events": "Number of events; null when not known.",
         "sealed_at": "When it was sealed, by the sealer's word; null when not known.",
         "signers": "The signatures, in the order of the file.",
+        "evidence": "The evidence on the seal as a whole, in the order of the file.",
         "reformatted": "Whether the input was rewritten to its frame first.",
         "disclosures": "What is disclosed and what is not, of each event whose details hold digests.",
         "warnings": "Findings that are no errors, each code once.",
@@ -259,12 +269,15 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "seq": "Position of the event that it is about, counted from 0; null when it is about none.",
         "pointer": "RFC 6901 pointer to the place in the record; null when there is none.",
     },
-    "SignerEntry": {
-        "keyid": "Key id of the key that signed.",
-        "algorithm": "Name of the signature algorithm; null when nobody says it.",
-        "name": "What the reader's policy calls the key; null when it does not know it.",
-        "role": "Whether the seal names the key, or it countersigned.",
-        "status": "Whether the signature is good; not_run when it could not be tried.",
+    "SignerEntry": _SIGNER,
+    "SignatureEntry": _SIGNER | {"evidence": "The evidence on this signature, in the order of the file."},
+    "EvidenceEntry": {
+        "type": "What kind of evidence it is, for example rfc3161.",
+        "status": "Whether it holds; bad counts as absent, and not_run was not examined.",
+        "time": "By when the signature existed, as good evidence says; null otherwise.",
+        "authority": "SHA-256 of the authority's certificate, which the policy holds; null unless it is good.",
+        "code": "What is wrong, for programs; null unless it is bad.",
+        "reason": "What is wrong, or why it was not examined, for people; null where nobody says it.",
     },
     "DisclosureEntry": {
         "seq": "Position of the event, counted from 0.",
@@ -409,6 +422,11 @@ EXAMPLES: Final[dict[str, Any]] = {
     "SignerName.algorithm": "ed25519",
     "SignerEntry.algorithm": "ed25519",
     "SignerEntry.name": "plant 7",
+    "SignatureEntry.algorithm": "ed25519",
+    "SignatureEntry.name": "plant 7",
+    "EvidenceEntry.type": "rfc3161",
+    "EvidenceEntry.code": None,
+    "EvidenceEntry.reason": None,
     "TrustedKey.algorithm": "ed25519",
     "TrustedKey.name": "plant 7",
     "TrustedKey.not_after": None,

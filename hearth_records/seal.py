@@ -28,12 +28,12 @@ from hearth_records.trust import TrustPolicy
 from hearth_records.verify import verify_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hearth_records.keys import Signer
     from hearth_records.model import ExecutionFinished, ExecutionRecord, ExecutionStarted
 
-__all__ = ["check_sealed", "make_closing", "name_signers", "seal_record", "sign_message"]
+__all__ = ["check_sealed", "make_closing", "name_signers", "rewrite_closing", "seal_record", "sign_message"]
 
 
 def seal_record(
@@ -107,6 +107,12 @@ def make_closing(
     signatures = tuple(sign_message(signer, name.keyid, message) for signer, name in zip(signers, names, strict=True))
     seal = Seal(evidence=(), signatures=signatures, statement=statement)
     return Closing(disclosures=tuple(sorted(disclosures)), seal=seal)
+
+
+def rewrite_closing(data: bytes, change: Callable[[Closing], Closing]) -> bytes:
+    """Return a sealed record file with another closing line; every line before it stays as it is."""
+    events, _, line = data.removesuffix(b"\n").rpartition(b"\n")
+    return b"%b\n%b" % (events, canonical.encode_closing(change(canonical.decode_closing(line))))
 
 
 def check_sealed(source: canonical.LineSource, signers: Sequence[Signer]) -> None:

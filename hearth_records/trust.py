@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hearth_records.model import SealPredicate, SignerName
 
-__all__ = ["PolicyDocument", "Revocation", "SignatureFinding", "TrustPolicy", "TrustedKey"]
+__all__ = ["EvidenceFinding", "PolicyDocument", "Revocation", "SignatureFinding", "TrustPolicy", "TrustedKey"]
 
 POLICY_FORMAT: Final = "hearth-trust/1"
 RoleName = Literal["seal", "countersign", "checkpoint", "witness"]
@@ -41,7 +41,7 @@ _REASONS: Final = ("unknown-signer", "algorithm-mismatch", "role", "outside-wind
 
 
 class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When and why a key ended. `compromised` voids its signatures; the others end it at `at`."""
+    """When and why a key ended. `compromised` voids what no evidence shows to be older; the others end it at `at`."""
 
     at: Timestamp
     reason: Literal["compromised", "superseded", "retired"]
@@ -109,6 +109,20 @@ class PolicyDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             check_timestamp("expires", self.expires)
 
 
+class EvidenceFinding(Struct, frozen=True, kw_only=True):
+    """One piece of evidence, and what came of it. Only good evidence has a time, and an authority that vouches for it.
+
+    `authority` is the SHA-256 of its certificate in the policy.
+    """
+
+    type: str
+    status: Literal["good", "bad", "not_run"]
+    time: str | None = None
+    authority: str | None = None
+    code: str | None = None
+    reason: str | None = None
+
+
 class SignatureFinding(Struct, frozen=True, kw_only=True):
     """One signature of a seal, and what came of it. A countersignature by an unknown key has no known algorithm."""
 
@@ -117,6 +131,12 @@ class SignatureFinding(Struct, frozen=True, kw_only=True):
     name: str | None
     role: Literal["seal", "countersign"]
     status: Literal["good", "bad", "not_run"]
+    evidence: tuple[EvidenceFinding, ...] = ()
+
+    @property
+    def time(self) -> str | None:
+        """By when the signature existed: the earliest time of its good evidence, or None without any."""
+        return min([item.time for item in self.evidence if item.time is not None], default=None)
 
 
 class TrustPolicy:
@@ -251,9 +271,11 @@ class TrustPolicy:
 
         Every signer has to be known, of role `seal`, of the policy's algorithm, in its window at `sealed_at`, and not
         revoked; and each requirement has to count enough distinct keys. `now` is only needed where the policy expires.
+        By when a signature existed, for keys that were compromised and for countersigners, is `SignatureFinding.time`.
         """
         self._check_expiry(now)
-        faults = [self._fault_of(signer, predicate.sealed_at) for signer in predicate.signers]
+        times = {finding.keyid: finding.time for finding in reversed(findings) if finding.evidence}
+        faults = [self._fault_of(signer, predicate.sealed_at, times.get(signer.keyid)) for signer in predicate.signers]
         if found := [fault for fault in faults if fault is not None]:
             raise min(found, key=lambda fault: _REASONS.index(fault.code))
         for index, requirement in enumerate(self.document.require):
@@ -263,7 +285,7 @@ class TrustPolicy:
                 if finding.role == requirement.role
                 and finding.status == "good"
                 and requirement.algorithm in (None, finding.algorithm)
-                and (finding.role == "seal" or self.countersignature_counts(finding.keyid))
+                and (finding.role == "seal" or self.countersignature_counts(finding.keyid, finding.time))
             }
             if len(counted) < requirement.count:
                 raise TrustError(
@@ -275,16 +297,18 @@ class TrustPolicy:
                     hint=f"requirement {index} of the policy",
                 )
 
-    def countersignature_counts(self, keyid: str) -> bool:
-        """Whether a countersignature without evidence of its time counts: only by a key without a window or an end."""
+    def countersignature_counts(self, keyid: str, time: str | None = None) -> bool:
+        """Whether a countersignature that existed at `time` counts; None, when nothing shows that, is outside a window.
+
+        Its key has to have the role, the time to lie in its window, and before its end, whatever ended it.
+        """
         found = self.keys.get(keyid)
-        return (
-            found is not None
-            and "countersign" in found[0].roles
-            and found[0].not_before is None
-            and found[0].not_after is None
-            and found[0].revoked is None
-        )
+        if found is None or "countersign" not in found[0].roles:
+            return False
+        entry = found[0]
+        if time is None:
+            return entry.not_before is None and entry.not_after is None and entry.revoked is None
+        return entry.is_valid_at(time) and (entry.revoked is None or time < entry.revoked.at)
 
     def _check_expiry(self, now: str | None) -> None:
         expires = self.document.expires
@@ -296,7 +320,7 @@ class TrustPolicy:
                 actual=now,
             )
 
-    def _fault_of(self, signer: SignerName, sealed_at: str) -> TrustError | None:
+    def _fault_of(self, signer: SignerName, sealed_at: str, time: str | None) -> TrustError | None:
         """Return the first reason in `_REASONS` why a signer is not trusted, or None."""
         found = self.keys.get(signer.keyid)
         if found is None:
@@ -321,9 +345,19 @@ class TrustPolicy:
                 expected=f"{entry.not_before or '…'} to {entry.not_after or '…'}",
                 actual=sealed_at,
             )
-        if entry.revoked is not None and (entry.revoked.reason == "compromised" or sealed_at >= entry.revoked.at):
+        if entry.revoked is None:
+            return None
+        # Whoever holds a compromised key writes any `sealed_at`: only evidence on the signature says when.
+        compromised = entry.revoked.reason == "compromised"
+        when = time if compromised else sealed_at
+        if when is None or when >= entry.revoked.at:
             return TrustError(
-                f"{who} was revoked as {entry.revoked.reason} at {entry.revoked.at}", code="revoked", actual=sealed_at
+                f"{who} was revoked as {entry.revoked.reason} at {entry.revoked.at}",
+                code="revoked",
+                actual=when,
+                hint="a trusted timestamp on the signature, older than that, would show that it was made before"
+                if compromised
+                else None,
             )
         return None
 

@@ -10,7 +10,7 @@
      8. head         statement and events agree                                             1
      9. signature    every signature by a key that the policy knows is good                 1
     10. trust        the policy (§9) is met                                                 4
-    11. timestamp    the time evidence that the policy demands                              4
+    11. timestamp    the time evidence that the policy or the caller demands                4
 
 Each is `pass`, `fail` or `not_run`, and `not_run` never counts as passed. A file is read line by line, in constant
 memory. Nothing here raises for a bad record: the report says what is wrong, and `report.require()` raises.
@@ -46,11 +46,12 @@ from hearth_records.model import (
     ExecutionRecord,
     ExecutionStarted,
     SealedRecord,
+    check_base64,
     check_timestamp,
 )
 from hearth_records.profile import DEFAULT_LIMITS
 from hearth_records.statement import preimage
-from hearth_records.trust import SignatureFinding
+from hearth_records.trust import EvidenceFinding, SignatureFinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,7 +59,9 @@ if TYPE_CHECKING:
     from hearth_records.model import (
         AnyEvent,
         Closing,
+        Evidence,
         Seal,
+        SealPredicate,
         Signature,
         Statement,
     )
@@ -120,6 +123,8 @@ VERDICTS: Final[dict[ExitCode, Verdict]] = {
 }
 _SEVERITY: Final[tuple[ExitCode, ...]] = (70, 1, 3, 5, 4)
 _UNTRUSTED: Final[ExitCode] = 4
+TIMESTAMP_TYPE: Final = "rfc3161"
+"""The type of evidence on a signature that is a TimeStampResp over its raw bytes (FORMAT §6)."""
 _CHUNK: Final = 1024 * 1024
 _MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes of a file that is held in memory to find out whether it was re-formatted."""
@@ -180,6 +185,8 @@ class VerificationReport(Struct, frozen=True, kw_only=True):
     events: int | None
     sealed_at: str | None
     signers: tuple[SignatureFinding, ...]
+    evidence: tuple[EvidenceFinding, ...]
+    """What stands on the seal as a whole; what stands on a signature is that signature's."""
     reformatted: bool
     disclosures: tuple[DisclosureFinding, ...]
     """What is disclosed and what is not, of each event with digests; empty when the check `disclosures` fails."""
@@ -251,10 +258,19 @@ class VerificationReport(Struct, frozen=True, kw_only=True):
 class _Run:
     """One run over one file: what each check came to so far."""
 
-    def __init__(self, policy: TrustPolicy | None, now: str | None, limits: Limits, *, keep: bool) -> None:
+    def __init__(
+        self,
+        policy: TrustPolicy | None,
+        now: str | None,
+        limits: Limits,
+        *,
+        keep: bool,
+        require_timestamp: bool = False,
+    ) -> None:
         if now is not None:
             check_timestamp("now", now)
         self.policy = policy
+        self.timestamp_demanded = require_timestamp or (policy is not None and policy.document.require_timestamp)
         self.now = now
         self.limits = limits
         self.keep = keep
@@ -262,6 +278,7 @@ class _Run:
         self.passed: set[CheckName] = set()
         self.warnings: dict[str, Warned] = {}
         self.findings: tuple[SignatureFinding, ...] = ()
+        self.evidence: tuple[EvidenceFinding, ...] = ()
         self.events: list[AnyEvent] = []
         self.first: AnyEvent | None = None
         self.last: AnyEvent | None = None
@@ -421,8 +438,7 @@ class _Run:
         predicate = seal.statement.predicate
         if self.last is not None and predicate.sealed_at < self.last.timestamp:
             self.warn("sealed-before-end", "sealed_at is before the last event", self.chain.length - 1)
-        if pieces := len(seal.evidence) + sum(len(signature.evidence) for signature in seal.signatures):
-            self.warn("evidence-not-checked", "evidence beside the seal that was not checked", count=pieces)
+        self.evidence = tuple([self._not_examined(evidence.type) for evidence in seal.evidence])
         try:
             check_arrangement(seal)
         except SealError as error:
@@ -434,9 +450,13 @@ class _Run:
         self.findings = tuple(
             [
                 self._try(
-                    signature, algorithms.get(signature.keyid), message, first=signature is firsts[signature.keyid]
+                    signature,
+                    algorithms.get(signature.keyid),
+                    message,
+                    first=signature is firsts[signature.keyid],
+                    evidence=self._examine(signature, index) if signature.evidence else (),
                 )
-                for signature in seal.signatures
+                for index, signature in enumerate(seal.signatures)
             ]
         )
         for index, finding in enumerate(self.findings):
@@ -448,29 +468,85 @@ class _Run:
                 )
             elif finding.status == "good" and finding.role == "seal":
                 self.passed.add("signature")
+        if self.timestamp_demanded:
+            self._check("timestamp", lambda: self._check_timestamps(predicate))
+        times = [finding.time for finding in self.findings if finding.evidence]
+        if any(time is not None and time < predicate.sealed_at for time in times):
+            self.warn("timestamp-before-seal", "a signature has a timestamp from before sealed_at, which is wrong then")
         if self.policy is None:
             return
         policy = self.policy
         self._check("trust", lambda: policy.check_seal(predicate, self.findings, now=self.now))
 
-    def _try(self, signature: Signature, algorithm: str | None, message: bytes, *, first: bool) -> SignatureFinding:
+    def _try(
+        self,
+        signature: Signature,
+        algorithm: str | None,
+        message: bytes,
+        *,
+        first: bool,
+        evidence: tuple[EvidenceFinding, ...],
+    ) -> SignatureFinding:
         """Try one signature; `algorithm` is what the seal says about a signer, None for a countersigner."""
         key = self.policy.key_of(signature.keyid) if self.policy else None
         status: Literal["good", "bad", "not_run"] = "not_run"
         if first and key is not None and algorithm in (None, key.algorithm):
             status = "good" if key.verify(signature.sig_bytes, message) else "bad"
-        if self.policy is not None and algorithm is None:
-            if key is None:
-                self.warn("unknown-countersigner", "countersignatures by keys that the policy does not know")
-            elif status == "good" and not self.policy.countersignature_counts(signature.keyid):
-                self.warn("countersigner-not-counted", "countersignatures that the policy does not count")
-        return SignatureFinding(
+        finding = SignatureFinding(
             keyid=signature.keyid,
             algorithm=algorithm or (key.algorithm if key else None),
             name=self.policy.name_of(signature.keyid) if self.policy else None,
             role="seal" if algorithm else "countersign",
             status=status,
+            evidence=evidence,
         )
+        if self.policy is not None and algorithm is None:
+            if key is None:
+                self.warn("unknown-countersigner", "countersignatures by keys that the policy does not know")
+            elif status == "good" and not self.policy.countersignature_counts(signature.keyid, finding.time):
+                self.warn("countersigner-not-counted", "countersignatures that the policy does not count")
+        return finding
+
+    def _examine(self, signature: Signature, index: int) -> tuple[EvidenceFinding, ...]:
+        """Examine the evidence on the signature at a place, each piece on its own."""
+        return tuple(
+            [
+                self._examine_piece(evidence, signature.sig_bytes, f"/seal/signatures/{index}/evidence/{place}")
+                for place, evidence in enumerate(signature.evidence)
+            ]
+        )
+
+    def _examine_piece(self, evidence: Evidence, signature: bytes, place: str) -> EvidenceFinding:
+        authorities = self.policy.document.timestamp_authorities if self.policy else ()
+        if evidence.type != TIMESTAMP_TYPE or not authorities:
+            return self._not_examined(evidence.type)
+        from hearth_records import timestamp  # noqa: PLC0415 - start-up time: few records have evidence
+
+        try:
+            found = timestamp.verify_response(check_base64("data", evidence.data), signature, authorities)
+        except TrustError as error:
+            self.warn("evidence-invalid", f"evidence that does not hold, as if it were absent: {place}: {error.reason}")
+            return EvidenceFinding(type=evidence.type, status="bad", code=error.code, reason=error.reason)
+        return EvidenceFinding(type=evidence.type, status="good", time=found.time, authority=found.authority)
+
+    def _not_examined(self, kind: str) -> EvidenceFinding:
+        self.warn("evidence-not-checked", "evidence that was not checked: of another type, or no authority is trusted")
+        return EvidenceFinding(type=kind, status="not_run")
+
+    def _check_timestamps(self, predicate: SealPredicate) -> None:
+        """Raise `TrustError` unless each signer's signature has a trusted timestamp."""
+        stamped = {finding.keyid for finding in reversed(self.findings) if finding.time is not None}
+        for signer in predicate.signers:
+            if signer.keyid not in stamped:
+                raise TrustError(
+                    "a signer's signature has no trusted timestamp",
+                    code="timestamp-missing",
+                    pointer="/seal/signatures",
+                    actual=signer.keyid,
+                    hint=None
+                    if self.policy and self.policy.document.timestamp_authorities
+                    else "no timestamp authority is trusted: trust set --timestamp-authority CERT.pem",
+                )
 
     # -- the report ---------------------------------------------------------------------------------------------------
 
@@ -492,6 +568,7 @@ class _Run:
             events=self.chain.length if "shape" in self.passed else None,
             sealed_at=self.closing.seal.statement.predicate.sealed_at if self.closing else None,
             signers=self.findings,
+            evidence=self.evidence,
             reformatted="reformatted" in self.warnings,
             disclosures=self.digests.findings() if "shape" in self.passed and "disclosures" not in self.errors else (),
             warnings=tuple(
@@ -500,7 +577,7 @@ class _Run:
                     for item in self.warnings.values()
                 ]
             ),
-            timestamp_demanded=self.policy is not None and self.policy.document.require_timestamp,
+            timestamp_demanded=self.timestamp_demanded,
             sealed_record=sealed,
             error=self.errors[first] if first else None,
         )
@@ -596,6 +673,7 @@ def verify_record(
     *,
     now: str | None = None,
     allow_reformatted: bool = False,
+    require_timestamp: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> VerificationReport:
     """Check a record file's bytes and return the report (FORMAT §8). Never raises for a bad record.
@@ -606,6 +684,7 @@ def verify_record(
             "untrusted".
         now: the present time as a timestamp (`format_timestamp`); needed where the policy expires.
         allow_reformatted: rewrite a re-formatted file to its frame first; the report then says so.
+        require_timestamp: demand a trusted timestamp on each signer's signature, also where the policy does not.
         limits: sizes in bytes that are accepted.
 
     Raises:
@@ -613,7 +692,7 @@ def verify_record(
 
     """
     source = data = bytes(data)
-    run = _Run(policy, now, limits, keep=True)
+    run = _Run(policy, now, limits, keep=True, require_timestamp=require_timestamp)
     if len(data) > limits.file:
         run.fail("read", _too_large(limits))
         return run.report(source)
@@ -621,7 +700,7 @@ def verify_record(
     if "canonical" in run.errors and (framed := _reframed(run, data)) is not None:
         if allow_reformatted:
             data = framed
-            run = _Run(policy, now, limits, keep=True)
+            run = _Run(policy, now, limits, keep=True, require_timestamp=require_timestamp)
             run.warn("reformatted", "the input was re-formatted; what was checked is the same record in its frame")
             run.run(io.BytesIO(data))
         elif run.errors["canonical"].code == "frame" and data.replace(b"\r\n", b"\n").strip() != framed.strip():
@@ -674,13 +753,14 @@ def verify_file(
     *,
     now: str | None = None,
     allow_reformatted: bool = False,
+    require_timestamp: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> VerificationReport:
     """Check a record file in constant memory, however long it is; else as `verify_record`, but it keeps no record.
 
     What is no regular file (a directory, a FIFO, a device) is not opened for long: `read` fails.
     """
-    run = _Run(policy, now, limits, keep=False)
+    run = _Run(policy, now, limits, keep=False, require_timestamp=require_timestamp)
     try:
         with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -698,5 +778,12 @@ def verify_file(
         run.errors = {"read": unreadable(error)}
         run.passed = set()
         return run.report(None)
-    report = verify_record(data, policy, now=now, allow_reformatted=allow_reformatted, limits=limits)
+    report = verify_record(
+        data,
+        policy,
+        now=now,
+        allow_reformatted=allow_reformatted,
+        require_timestamp=require_timestamp,
+        limits=limits,
+    )
     return msgspec.structs.replace(report, sealed_record=None)

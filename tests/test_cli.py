@@ -449,6 +449,7 @@ def test_the_report_in_json(box: Box) -> None:
         "chain_head": standard_sealed().record.get_execution_hash(),
         "events": 8,
         "execution_id": "exec-1",
+        "evidence": [],
         "exit_code": 0,
         "file": str(box["good"]),
         "disclosures": [],
@@ -456,7 +457,14 @@ def test_the_report_in_json(box: Box) -> None:
         "sealed_at": "2026-11-22T17:00:00.000000Z",
         "sha256": hashlib.sha256(box["good"].read_bytes()).hexdigest(),
         "signers": [
-            {"algorithm": "ed25519", "keyid": signer().keyid, "name": "key 0", "role": "seal", "status": "good"}
+            {
+                "algorithm": "ed25519",
+                "evidence": [],
+                "keyid": signer().keyid,
+                "name": "key 0",
+                "role": "seal",
+                "status": "good",
+            }
         ],
         "verdict": "verified",
         "warnings": [],
@@ -1039,7 +1047,13 @@ def test_the_scaffold_says_what_it_was_made_from(box: Box) -> None:
         "file_sha256": hashlib.sha256(box["good"].read_bytes()).hexdigest(),
         "sealed_at": "2026-11-22T17:00:00.000000Z",
         "signers": [
-            {"algorithm": "ed25519", "keyid": signer().keyid, "name": "key 0", "role": "seal", "status": "good"}
+            {
+                "algorithm": "ed25519",
+                "keyid": signer().keyid,
+                "name": "key 0",
+                "role": "seal",
+                "status": "good",
+            }
         ],
         "verdict": "verified",
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from helpers import (
 )
 from test_trust_cli import Call
 
+from hearth_records import countersignature
 from hearth_records.countersignature import blocking_check, countersign
 from hearth_records.errors import HearthRecordsError
 from hearth_records.keys import (
@@ -307,11 +310,46 @@ def test_a_record_is_countersigned(call: Call, box: Path) -> None:
     assert keyids((box / "more.json").read_bytes())[1:] == sorted([TWO.keyid, THREE.keyid])
 
 
+def test_without_an_output_the_record_is_replaced(call: Call, box: Path) -> None:
+    (box / "link.json").symlink_to("r.json")
+    (box / "r.json").chmod(0o640)
+    assert call("countersign", "link.json", "--key", "two.pem").code == 0
+    assert call("countersign", "r.json", "--key", "three.pem").code == 0
+    data = (box / "r.json").read_bytes()
+    assert data.splitlines()[:-1] == SEALED.splitlines()[:-1]
+    assert keyids(data)[1:] == sorted([TWO.keyid, THREE.keyid])
+    assert stat.S_IMODE((box / "r.json").stat().st_mode) == 0o640
+    assert (box / "link.json").is_symlink()
+    assert not list(box.glob(".*"))
+    assert call("verify-record", "--trust", "trust.json", "r.json").code == 0
+
+
+def test_a_record_that_changed_meanwhile_is_not_replaced(
+    call: Call, box: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = countersign(SEALED, THREE)
+
+    def slow(data: bytes, *signers: Signer, **more: Any) -> bytes:
+        (box / "r.json").write_bytes(other)
+        return countersign(data, *signers, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(countersignature, "countersign", slow)
+        assert call("countersign", "r.json", "--key", "two.pem").code == 3
+    assert (box / "r.json").read_bytes() == other
+    with (box / "r.json").open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert call("countersign", "r.json", "--key", "two.pem").code == 3
+    assert (box / "r.json").read_bytes() == other
+    assert not list(box.glob(".*"))
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["r.json", "--key", "two.pem"], 2),
+        (["r.json"], 2),
         (["r.json", "-o", "out.json"], 2),
+        (["-", "--key", "two.pem"], 2),
         (["--key", "two.pem", "-o", "out.json"], 2),
         (["r.json", "--key", "two.pem", "-o", "out.json", "--role", "seal"], 2),
         (["r.json", "--key", "two.pem", "-o", "r.json"], 2),

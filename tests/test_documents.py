@@ -56,9 +56,17 @@ def test_a_report_says_all_that_the_verifier_says(report: VerificationReport, se
         "events": 8,
         "sealed_at": "2026-11-22T17:00:00.000000Z",
         "signers": [
-            {"keyid": signer().keyid, "algorithm": "ed25519", "name": "key 0", "role": "seal", "status": "good"}
+            {
+                "keyid": signer().keyid,
+                "algorithm": "ed25519",
+                "name": "key 0",
+                "role": "seal",
+                "status": "good",
+                "evidence": [],
+            }
         ],
         "disclosures": [],
+        "evidence": [],
         "reformatted": False,
         "warnings": [],
     }

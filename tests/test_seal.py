@@ -13,7 +13,7 @@ from hearth_records.canonical import decode_event, decode_record, encode_event
 from hearth_records.errors import SealError
 from hearth_records.keys import EXAMPLE_KEYIDS, LocalSigner, generate_private_key, load_private_key
 from hearth_records.model import ExecutionRecord, format_timestamp, system_clock
-from hearth_records.seal import check_sealed, make_closing, name_signers, seal_record
+from hearth_records.seal import check_sealed, make_closing, name_signers, rewrite_closing, seal_record
 from hearth_records.verify import verify_record
 
 if TYPE_CHECKING:
@@ -298,6 +298,16 @@ def test_the_example_keys_do_not_seal(record: ExecutionRecord) -> None:
 
 
 # --- the check after it ----------------------------------------------------------------------------------------------
+
+
+def test_only_the_closing_line_is_rewritten(sealed: SealedRecord) -> None:
+    def empty(closing: Closing) -> Closing:
+        return msgspec.structs.replace(closing, seal=msgspec.structs.replace(closing.seal, signatures=()))
+
+    assert rewrite_closing(sealed.data, lambda closing: closing) == sealed.data
+    changed = rewrite_closing(sealed.data, empty)
+    assert changed.splitlines()[:-1] == sealed.data.splitlines()[:-1]
+    assert b'"signatures":[]' in changed.splitlines()[-1]
 
 
 def test_what_does_not_verify_is_no_sealed_record(sealed: SealedRecord) -> None:

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from hearth_records.errors import TrustError
 from hearth_records.keys import ML_DSA_44, LocalSigner, generate_private_key, load_public_key, public_key
 from hearth_records.model import SignerName
-from hearth_records.trust import PolicyDocument, Requirement, SignatureFinding, TrustPolicy, encode_policy
+from hearth_records.trust import (
+    EvidenceFinding,
+    PolicyDocument,
+    Requirement,
+    SignatureFinding,
+    TrustPolicy,
+    encode_policy,
+)
 
 if TYPE_CHECKING:
     from hearth_records.model import SealedRecord, SealPredicate
@@ -329,8 +336,20 @@ def predicate(sealed: SealedRecord) -> SealPredicate:
     return sealed.statement.predicate
 
 
-def finding(one: LocalSigner = ONE, role: Any = "seal", status: Any = "good") -> SignatureFinding:
-    return SignatureFinding(keyid=one.keyid, algorithm=one.algorithm, name=None, role=role, status=status)
+def finding(
+    one: LocalSigner = ONE, role: Any = "seal", status: Any = "good", times: tuple[str, ...] = ()
+) -> SignatureFinding:
+    """Return what was found of a signature, with good evidence of these times."""
+    evidence = [EvidenceFinding(type="rfc3161", status="good", time=time, authority="0" * 64) for time in times]
+    bad = EvidenceFinding(type="rfc3161", status="bad")
+    return SignatureFinding(
+        keyid=one.keyid,
+        algorithm=one.algorithm,
+        name=None,
+        role=role,
+        status=status,
+        evidence=(bad, *evidence) if times else (),
+    )
 
 
 def signed_by(predicate: SealPredicate, *signers: LocalSigner) -> SealPredicate:
@@ -422,7 +441,49 @@ def test_such_a_key_ends_when_it_is_revoked(predicate: SealPredicate, reason: st
 def test_a_compromised_key_is_void_whatever_the_seal_says(predicate: SealPredicate) -> None:
     for at in (BEFORE, SEALED_AT, AFTER, "9999-12-31T23:59:59.999999Z"):
         value = document(entry(revoked={"at": at, "reason": "compromised"}))
-        assert judge(value, predicate) == ("revoked", None, SEALED_AT)
+        assert judge(value, predicate) == ("revoked", None, None)
+
+
+def test_a_compromised_key_counts_where_evidence_is_older(predicate: SealPredicate) -> None:
+    value = document(entry(revoked={"at": SEALED_AT, "reason": "compromised"}))
+    assert judge(value, predicate, finding(times=(AFTER, BEFORE))) is None  # the earliest one
+    for time in (SEALED_AT, AFTER):
+        assert judge(value, predicate, finding(times=(time,))) == ("revoked", None, time)
+    # Another's evidence says nothing, nor does a second signature by the same key.
+    assert judge(value, predicate, finding(), finding(TWO, "countersign", times=(BEFORE,))) == ("revoked", None, None)
+    assert judge(value, predicate, finding(times=(AFTER,)), finding(times=(BEFORE,))) == ("revoked", None, AFTER)
+    # The other reasons go by sealed_at, whatever evidence says.
+    retired = document(entry(revoked={"at": BEFORE, "reason": "retired"}))
+    assert judge(retired, predicate, finding(times=("2020-01-01T00:00:00.000000Z",))) == ("revoked", None, SEALED_AT)
+
+
+def test_a_countersigner_is_judged_at_the_time_of_its_own_evidence(predicate: SealPredicate) -> None:
+    require = [{"role": "countersign", "algorithm": None, "count": 1}]
+
+    def counts(*times: str, **members: Any) -> bool:
+        value = document(entry(), entry(TWO, **{"roles": ["countersign"], **members}), require=require)
+        reason = judge(value, predicate, finding(), finding(TWO, "countersign", times=times))
+        assert reason is None or reason[0] == "requirement"
+        return reason is None
+
+    assert counts()
+    assert counts(AFTER)
+    windows: list[dict[str, Any]] = [
+        {"not_before": SEALED_AT},
+        {"not_before": SEALED_AT, "not_after": AFTER},
+        {"not_after": AFTER},
+    ]
+    for window in windows:
+        assert not counts(**window)
+        assert counts(SEALED_AT, **window)
+    assert not counts(BEFORE, not_before=SEALED_AT)
+    assert not counts(AFTER, not_after=AFTER)
+    for reason in ("compromised", "superseded", "retired"):
+        ended = {"at": SEALED_AT, "reason": reason}
+        assert not counts(revoked=ended)
+        assert counts(BEFORE, revoked=ended)
+        assert not counts(SEALED_AT, revoked=ended)
+    assert not counts(BEFORE, roles=["seal"])
 
 
 def test_reasons_come_in_their_order_whichever_signer_they_are_about(predicate: SealPredicate) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import importlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pytest
+from authority import make_root, make_signer
 from cryptography.hazmat.primitives import serialization
 from helpers import EXAMPLE_KEYS, OTHER_SEED, policy_for, private_key, signer, standard_sealed
 
@@ -149,7 +151,7 @@ def test_a_new_policy_knows_nobody(call: Call) -> None:
 
 
 def test_a_policy_says_what_it_demands(call: Call, tmp_path: Path) -> None:
-    certificate = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
+    certificate = make_root().pem
     (tmp_path / "tsa.pem").write_bytes(b"\n" + certificate.replace("\n", "\r\n").encode())
     terms = ["--require", "seal:ml-dsa-44=2", "--require=countersign=1", "--expires", "2100-01-01"]
     assert call("trust init", "trust.json", *terms).code == 0
@@ -183,15 +185,44 @@ def test_a_policy_says_what_it_demands(call: Call, tmp_path: Path) -> None:
         (["--timestamp-authority", "missing"], 3),
         (["--timestamp-authority", "one.pem"], 3),
         (["--timestamp-authority", "."], 3),
+        (["--timestamp-authority", "twice.pem"], 3),
+        (["--timestamp-authority", "none.pem"], 3),
+        (["--timestamp-authority", "signer.pem"], 2),
     ],
 )
 def test_terms_that_are_none(terms: list[str], code: int, call: Call, box: Path) -> None:
+    root = make_root()
+    (box / "twice.pem").write_text(root.pem * 2)
+    (box / "none.pem").write_text("-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n")
+    (box / "signer.pem").write_text(make_signer(root).pem)
     before = (box / "trust.json").read_bytes()
     assert call("trust set", "trust.json", *terms).code == code
     assert (box / "trust.json").read_bytes() == before
     if terms not in ([], ["--no-expiry"]):
         assert call("trust init", "new.json", *terms).code == code
         assert not (box / "new.json").exists()
+
+
+def test_authorities_are_shown_and_checked(call: Call, box: Path) -> None:
+    root = make_root("Root \u202e")
+    (box / "root.pem").write_text(root.pem)
+    (box / "link.pem").write_text(make_signer(root).pem)
+    words = ["--timestamp-authority", "root.pem", "--timestamp-authority", "link.pem"]
+    assert call("trust set", "trust.json", *words).code == 0
+    shown = call("trust show", "trust.json").out
+    assert hashlib.sha256(root.der).hexdigest() in shown
+    assert "\u202e" not in shown
+    assert call("trust check", "trust.json").code == 0
+    value = load()
+    value["timestamp_authorities"][1] = "no certificate"
+    (box / "trust.json").write_text(json.dumps(value))
+    assert call("trust show", "trust.json").code == 0
+    done = call("trust check", "trust.json")
+    assert done.code == 3
+    assert "/timestamp_authorities/1" in done.err
+    value["timestamp_authorities"], value["require_timestamp"] = [], True
+    (box / "trust.json").write_text(json.dumps(value))
+    assert "note: timestamps" in call("trust check", "trust.json").out
 
 
 @pytest.mark.usefixtures("box")

@@ -89,7 +89,7 @@ ERRORS: list[tuple[str, type[HearthRecordsError]]] = [
     ("invalid/signature--missing-no-policy", SealError),
     ("invalid/trust--unknown-signer", TrustError),
     ("invalid/signature--no-policy-small", TrustError),
-    ("invalid/timestamp--demanded", TrustError),
+    ("invalid/timestamp--missing", TrustError),
 ]
 
 

@@ -420,6 +420,11 @@ def print_table(rows: Sequence[Row]) -> None:
 # ---- Mutations -----------------------------------------------------------------------------------
 
 
+def judged(evidence: Sequence[Json]) -> list[Json]:
+    """Return what of evidence has to be the same: not why it does not hold."""
+    return [{name: item[name] for name in ("type", "status", "time", "authority")} for item in evidence]
+
+
 def compared(outcome: Outcome, *, strict: bool) -> object:
     """Return what of an outcome has to be the same for all verifiers."""
     checks = outcome.checks or {}
@@ -427,7 +432,10 @@ def compared(outcome: Outcome, *, strict: bool) -> object:
         return outcome.exit_code, outcome.checks, outcome.problem
     result = dict(outcome.result)
     result["checks"] = checks
-    result["signers"] = [{**signer, "name": None} for signer in result["signers"]]  # --key gives them none
+    result["signers"] = [  # --key gives them no name
+        {**signer, "name": None, "evidence": judged(signer["evidence"])} for signer in result["signers"]
+    ]
+    result["evidence"] = judged(result["evidence"])
     warnings = [{name: warning[name] for name in ("code", "count", "seq")} for warning in result["warnings"]]
     result["warnings"] = sorted(warnings, key=lambda warning: str(warning["code"]))
     if checks["lifecycle"] == "fail":

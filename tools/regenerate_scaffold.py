@@ -244,7 +244,7 @@ def make_document(result: Result) -> JsonObject:
             "events": about["events"],
             "file_sha256": about["sha256"],
             "sealed_at": about["sealed_at"],
-            "signers": about["signers"],
+            "signers": [{name: row[name] for name in row if name != "evidence"} for row in about["signers"]],
             "verdict": about["verdict"],
         },
         "notice": NOTICE,

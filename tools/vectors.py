@@ -23,8 +23,10 @@ A verifier in any language is right when it finds for every case of `manifest.js
     exit_code, verdict, why
 
 Everything is fixed: keys come from constant seeds, times are constants, nothing is random. ML-DSA-44 signatures
-are the exception, since their signing is not deterministic: they are kept in `signatures.json`. `json.dumps` with
-sorted keys, no white space and no ASCII escapes is RFC 8785 for what stands here (§1).
+are the exception, since their signing is not deterministic: they are kept in `signatures.json`. So are the responses
+of timestamp authorities, in `timestamps.json`: `openssl ts -reply` made them, with the time of that moment, when this
+program ran without --check and did not find them there. `json.dumps` with sorted keys, no white space and no ASCII
+escapes is RFC 8785 for what stands here (§1).
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ import copy
 import functools
 import hashlib
 import json
+import re
+import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain as concat
@@ -48,17 +53,19 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 DIRECTORY: Final = Path(__file__).resolve().parent.parent / "tests" / "vectors"
 EXAMPLE_KEY: Final = DIRECTORY.parent.parent / "keys_example" / "example.pub.pem"
 MANIFEST: Final = "manifest.json"
 SIGNATURES: Final = "signatures.json"
+TIMESTAMPS: Final = "timestamps.json"
 KEPT: Final = {
     # made by another implementation, whose private key nobody has
     "valid/another-implementation.json": "2ecad5dffd49f08b9d0fb71799f8fa8a40a2c195a9cd1e5da90eb14cefd6a992",
@@ -180,30 +187,29 @@ class Key:
         return self.private.sign(message)
 
 
-class KeptSignatures:
-    """Signatures that cannot be made a second time, by key id and digest of the message."""
+class Kept:
+    """What cannot be made a second time, by who made it and the digest of the message."""
 
-    def __init__(self) -> None:
-        """Start with none."""
-        self.known: dict[str, str] = {}
+    def __init__(self, file: str) -> None:
+        """Start with what the file holds."""
+        self.file = file
+        path = DIRECTORY / file
+        self.known: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
         self.used: dict[str, str] = {}
-        self.may_sign = False
+        self.may_make = False
 
-    def of(self, key: MlDsaKey, message: bytes) -> bytes:
-        """Return the kept signature of a message; make one when that is allowed."""
-        place = f"{key.keyid}:{sha256(message)}"
-        kept = self.known.get(place)
-        if kept is None:
-            if not self.may_sign:
-                raise SystemExit(f"{SIGNATURES} lacks a signature by {key.name}: run vectors.py without --check")
-            kept = self.known[place] = b64(key.private.sign(message))
-        signature = base64.b64decode(kept)
-        key.private.public_key().verify(signature, message)
-        self.used[place] = kept
-        return signature
+    def of(self, who: str, message: bytes, make: Callable[[bytes], bytes]) -> bytes:
+        """Return what is kept about a message; make it when that is allowed."""
+        place = f"{who}:{sha256(message)}"
+        if place not in self.known:
+            if not self.may_make:
+                raise SystemExit(f"{self.file} lacks {place}: run vectors.py without --check")
+            self.known[place] = b64(make(message))
+        self.used[place] = self.known[place]
+        return base64.b64decode(self.known[place])
 
 
-KEPT_SIGNATURES: Final = KeptSignatures()
+KEPT_SIGNATURES, KEPT_TIMESTAMPS = Kept(SIGNATURES), Kept(TIMESTAMPS)
 
 
 class MlDsaKey(Key):
@@ -221,7 +227,9 @@ class MlDsaKey(Key):
 
     def sign(self, message: bytes) -> bytes:
         """Return the kept signature."""
-        return KEPT_SIGNATURES.of(self, message)
+        signature = KEPT_SIGNATURES.of(self.keyid, message, self.private.sign)
+        self.private.public_key().verify(signature, message)
+        return signature
 
 
 @functools.cache
@@ -232,6 +240,98 @@ def key(name: str) -> Key:
 
 RECORDER, SECOND, WITNESS, STRANGER = key("recorder"), key("second"), key("witness"), key("stranger")
 POST_QUANTUM: Final = key("ml-dsa recorder")
+
+
+# ---- Timestamp authorities (§6) ------------------------------------------------------------------
+
+OPENSSL_TS: Final = """\
+[tsa]
+serial = serial
+signer_cert = signer.pem
+signer_key = signer.key
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256
+clock_precision_digits = 6
+ess_cert_id_alg = sha256
+"""  # `certs` is left out: with it, what openssl writes is not valid DER
+FOR_TIMESTAMPS: Final = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+ONCE: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def certificate(
+    name: str,
+    issuer: Key,
+    issuer_name: str,
+    public: Ed25519PublicKey | ec.EllipticCurvePublicKey,
+    *extensions: x509.ExtensionType,
+    until: datetime = datetime(2126, 1, 1, tzinfo=UTC),
+) -> str:
+    """Return a certificate in PEM, the same each time, with these extensions as critical ones."""
+
+    def called(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    builder = x509.CertificateBuilder().subject_name(called(name)).issuer_name(called(issuer_name))
+    serial = int.from_bytes(seed(name)[:8])  # a root and what it issues may not share one
+    builder = builder.public_key(public).serial_number(serial).not_valid_before(ONCE).not_valid_after(until)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    return builder.sign(issuer.private, None).public_bytes(Encoding.PEM).decode()
+
+
+class Authority:
+    """A timestamp authority from constant seeds: an Ed25519 root and a P-256 key that signs, with a link between."""
+
+    def __init__(self, name: str, *, linked: bool = False, until: datetime = datetime(2126, 1, 1, tzinfo=UTC)) -> None:
+        """Derive keys and certificates from its name."""
+        self.name = name
+        is_ca = x509.BasicConstraints(ca=True, path_length=None)
+        issuer, issuer_name = key(f"{name} root"), f"{name} root"
+        self.root = certificate(issuer_name, issuer, issuer_name, issuer.private.public_key(), is_ca)
+        self.link = None
+        if linked:
+            between = key(f"{name} link")
+            self.link = certificate(f"{name} link", issuer, issuer_name, between.private.public_key(), is_ca)
+            issuer, issuer_name = between, f"{name} link"
+        self.private = ec.derive_private_key(int.from_bytes(seed(f"{name} signer")) >> 1, ec.SECP256R1())
+        self.signer = certificate(name, issuer, issuer_name, self.private.public_key(), FOR_TIMESTAMPS, until=until)
+
+    def stamp(self, message: bytes) -> bytes:
+        """Return the kept response over a message."""
+        return KEPT_TIMESTAMPS.of(self.name, message, self._respond)
+
+    def _respond(self, message: bytes) -> bytes:
+        with tempfile.TemporaryDirectory(prefix="vectors.") as directory:
+            held = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            files = {"serial": b"01\n", "signer.pem": self.signer.encode(), "signer.key": held, "message": message}
+            for name, data in (files | {"ts.cnf": OPENSSL_TS.encode()}).items():
+                Path(directory, name).write_bytes(data)
+            query = ["-query", "-data", "message", "-sha256", "-cert", "-out", "query"]
+            reply = ["-reply", "-config", "ts.cnf", "-section", "tsa", "-queryfile", "query", "-out", "reply"]
+            for arguments in (query, reply):
+                command = ["openssl", "ts", *arguments]
+                subprocess.run(command, check=True, capture_output=True, cwd=directory)  # noqa: S603 - our own list
+            return Path(directory, "reply").read_bytes()
+
+
+AUTHORITY, OTHER_AUTHORITY = Authority("authority"), Authority("other authority")
+LINKED, ENDED = Authority("linked", linked=True), Authority("ended", until=datetime(2026, 2, 1, tzinfo=UTC))
+# Valid when it stamped, and not for long: who makes its responses again moves the day.
+BRIEF: Final = Authority("brief", until=datetime(2026, 11, 27, tzinfo=UTC))
+
+
+def time_of(response: bytes) -> datetime:
+    """Return the time that a response states; only that one has a fraction."""
+    found = re.search(rb"\x18.(\d{14}\.\d{1,6})Z", response)
+    if found is None:
+        raise SystemExit(f"{TIMESTAMPS} holds a response without a fraction in its time: make it again")
+    return datetime.strptime(found[1].decode(), "%Y%m%d%H%M%S.%f").replace(tzinfo=UTC)
+
+
+def written(when: datetime) -> str:
+    """Return a time as §2 writes it."""
+    return f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 # ---- Events (§3) ---------------------------------------------------------------------------------
@@ -542,16 +642,6 @@ def trust(*keys: Json, require: Sequence[Json] = (), **members: Any) -> Json:  #
     } | members
 
 
-def certificate() -> str:
-    """Return a certificate of nobody, in PEM."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vectors")])
-    private = key("authority").private
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key())
-    builder = builder.serial_number(1).not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
-    signed = builder.not_valid_after(datetime(2126, 1, 1, tzinfo=UTC)).sign(private, None)
-    return signed.public_bytes(Encoding.PEM).decode()
-
-
 def pretty(value: object) -> bytes:
     """Return JSON as people write it."""
     return json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n"
@@ -597,7 +687,7 @@ class Corpus:
         kind: str = "file",
     ) -> None:
         """Take a case: which checks fail or do not run follows §8, but for what `fails` and `not_run` name."""
-        checks = statuses(fails, not_run, has_policy=policy is not None)
+        checks = statuses(fails, not_run, has_policy=policy is not None, demanded=demanded)
         decisive = decides(checks, demanded=demanded)
         exit_code = 0 if decisive is None else CHECKS[decisive] if checks[decisive] == "fail" else UNTRUSTED
         name = f"valid/{what}" if decisive is None else f"invalid/{what}"
@@ -667,15 +757,15 @@ class Corpus:
         self.refused(f"pem-{what}", {"keys": names}, why, code=code)
 
 
-def statuses(fails: Sequence[str], not_run: Sequence[str], *, has_policy: bool) -> dict[str, str]:
+def statuses(fails: Sequence[str], not_run: Sequence[str], *, has_policy: bool, demanded: bool) -> dict[str, str]:
     """Return what §8 says of every check, when these fail and those cannot run."""
-    checks = dict.fromkeys(CHECKS, "pass") | {"timestamp": "not_run"}
+    checks = dict.fromkeys(CHECKS, "pass") | {"timestamp": "pass" if demanded else "not_run"}
     names = list(CHECKS)
     ends = next((name for name in ("read", "canonical", "shape") if name in fails), None)
     if ends is not None:
         checks.update(dict.fromkeys(names[names.index(ends) :], "not_run"))
     if "sealed" in fails:
-        checks.update(dict.fromkeys(("disclosures", "head", "signature", "trust"), "not_run"))
+        checks.update(dict.fromkeys(("disclosures", "head", "signature", "trust", "timestamp"), "not_run"))
     if not has_policy and ends is None:
         checks.update(dict.fromkeys(("signature", "trust"), "not_run"))
     checks.update(dict.fromkeys(not_run, "not_run"))
@@ -966,7 +1056,7 @@ def add_valid_trust(corpus: Corpus) -> None:
         ("name-any", "names are text", {"name": ""}, {}),
         ("expires-later", "a policy that expires later", {}, {"expires": FAR_AHEAD}),
         ("version-any", "the version of a policy counts up", {}, {"version": MAX_INTEGER}),
-        ("authorities", "authorities without a demand", {}, {"timestamp_authorities": [certificate()]}),
+        ("authorities", "authorities without a demand", {}, {"timestamp_authorities": [AUTHORITY.root]}),
         ("required-twice", "a key counts for each requirement", {}, {"require": [need(), need(algorithm="ed25519")]}),
         ("others", "other keys do not matter", {}, {"keys": [entry(STRANGER, not_after=LONG_AGO), entry(RECORDER)]}),
     ]
@@ -2371,15 +2461,176 @@ def add_trust_of_several(corpus: Corpus) -> None:
     )
 
 
+def on(place: int, *responses: bytes) -> list[Edit]:
+    """Return edits that attach responses to the signature at a place."""
+    return [
+        (f"/seal/signatures/{place}/evidence/-", {"data": b64(response), "type": "rfc3161"}) for response in responses
+    ]
+
+
+def signatures_of(data: bytes) -> list[bytes]:
+    """Return the raw signatures of a record file."""
+    return [base64.b64decode(item["sig"]) for item in json.loads(data)["seal"]["signatures"]]
+
+
+def damaged(response: bytes) -> bytes:
+    """Return a response whose last bit, one of the token's signature, is another one."""
+    return response[:-1] + bytes([response[-1] ^ 1])
+
+
+@functools.cache
+def stamp_minimal(by: Authority) -> bytes:
+    """Return an authority's response over the signature of `minimal()`."""
+    return by.stamp(signatures_of(sealed(minimal()))[0])
+
+
+LATER: Final = {"type": "later", "data": b64(b"some")}
+TICK: Final = timedelta(microseconds=1)
+DEMAND: Final[Json] = {"require_timestamp": True, "timestamp_authorities": [AUTHORITY.root]}
+
+
+def stamped(corpus: Corpus, what: str, why: str, *responses: bytes, **more: Any) -> None:  # noqa: ANN401 - case's
+    """Take a case of `minimal()` with these responses on its signature; a timestamp is demanded."""
+    data = more.pop("data", None) or sealed(minimal(), closing=on(0, *responses))
+    expected: Json = {"demanded": True, "policy": "timestamp-required"} | more
+    corpus.case(what, data, why, **expected)
+
+
+def by_authorities(corpus: Corpus, what: str, *certificates: str | None) -> str:
+    """Take a policy that demands a timestamp by one of these, and return its name."""
+    return corpus.policy(f"timestamp-{what}", entry(RECORDER), **(DEMAND | {"timestamp_authorities": certificates}))
+
+
+def add_valid_timestamps(corpus: Corpus) -> None:
+    """Check 11: time evidence that holds."""
+    case, named = functools.partial(stamped, corpus), functools.partial(by_authorities, corpus)
+    good, other = stamp_minimal(AUTHORITY), stamp_minimal(OTHER_AUTHORITY)
+    corpus.policy("timestamp-required", entry(RECORDER), **DEMAND)
+    known = corpus.policy("timestamp-known", entry(RECORDER), timestamp_authorities=[AUTHORITY.root])
+    case("timestamp", "a timestamp on the signer's signature", good)
+    case("timestamp-not-demanded", "a timestamp that nobody demands", good, policy=known, demanded=False)
+    two = named("two", OTHER_AUTHORITY.root, AUTHORITY.root)
+    case("timestamp-of-second-authority", "any authority that is named", good, policy=two)
+    invalid, unknown = ["evidence-invalid"], ["evidence-not-checked"]
+    case("timestamp-several", "two authorities, one of them trusted", other, good, warnings=invalid)
+    elsewhere = AUTHORITY.stamp(signatures_of(sealed(small()))[0])
+    several = (elsewhere, damaged(good), b"0", good, good + b"0")
+    case("timestamp-beside-bad", "evidence that does not hold is absent", *several, warnings=invalid)
+    linked = named("linked", LINKED.link, LINKED.root)
+    case("timestamp-link-in-policy", "a link stands in the policy", stamp_minimal(LINKED), policy=linked)
+    brief = named("brief", BRIEF.root)
+    case("timestamp-expired-since", "its certificate was valid then", stamp_minimal(BRIEF), policy=brief)
+    places = ("/seal/signatures/0/evidence/-", "/seal/evidence/-")
+    data = sealed(minimal(), closing=[*on(0, good), *((place, LATER) for place in places)])
+    case("timestamp-beside-unknown", "another type is not examined", data=data, warnings=unknown)
+    late = written(time_of(good) + timedelta(days=1))
+    before = AUTHORITY.stamp(signatures_of(sealed(minimal(), sealed_at=late))[0])
+    data = sealed(minimal(), sealed_at=late, closing=on(0, before))
+    case("timestamp-before-seal", "the signature is older", data=data, warnings=["timestamp-before-seal"])
+    both = [RECORDER, SECOND]
+    stamps = [AUTHORITY.stamp(signature) for signature in signatures_of(sealed(minimal(), signers=both))]
+    policy = corpus.policy("timestamp-two-signers", entry(RECORDER), entry(SECOND), **DEMAND)
+    data = sealed(minimal(), signers=both, closing=[*on(0, stamps[0]), *on(1, stamps[1])])
+    case("timestamp-of-both-signers", "each signer's signature has its own", data=data, policy=policy)
+
+
 def add_timestamp(corpus: Corpus) -> None:
-    """Check 11: time evidence that is demanded."""
-    policy = corpus.policy("timestamp-required", entry(RECORDER), require_timestamp=True)
-    corpus.case("timestamp--demanded", sealed(minimal()), "no evidence at all", policy=policy, demanded=True)
-    stamp = [("/seal/signatures/0/evidence/-", {"data": "MAA=", "type": "rfc3161"})]
-    data = sealed(minimal(), closing=stamp)
-    warned = ["evidence-not-checked"]
-    why = "evidence that cannot be checked is none"
-    corpus.case("timestamp--not-checked", data, why, policy=policy, demanded=True, warnings=warned)
+    """Check 11: time evidence that is demanded and is not there, or does not hold."""
+    named = functools.partial(by_authorities, corpus)
+    good = stamp_minimal(AUTHORITY)
+
+    def bad(what: str, why: str, *responses: bytes, **more: Any) -> None:  # noqa: ANN401 - case's
+        expected = {"code": "timestamp-missing", "pointer": "/seal/signatures", "fails": ["timestamp"]}
+        warned = {"warnings": ["evidence-invalid"]}
+        stamped(corpus, f"timestamp--{what}", why, *responses, **(expected | warned | more))
+
+    bad("missing", "no evidence at all", warnings=[])
+    bad("other-data", "over another signature", AUTHORITY.stamp(signatures_of(sealed(small()))[0]))
+    bad("untrusted", "by an authority that the policy does not name", stamp_minimal(OTHER_AUTHORITY))
+    bad("damaged", "the token's signature does not hold", damaged(good))
+    bad("malformed", "not a response", b"0\0")
+    bad("trailing", "bytes behind the response", good + b"0")
+    bad("with-changes", "granted, but not as it was asked for", good.replace(b"\2\1\0", b"\2\1\1", 1))
+    bad("rejected", "a response without a timestamp", bytes.fromhex("30053003020102"))
+    bad("ended", "its certificate had expired", stamp_minimal(ENDED), policy=named("ended", ENDED.root))
+    linked = stamp_minimal(LINKED)
+    bad("link-missing", "the chain has a gap", linked, policy=named("unlinked", LINKED.root))
+    bad("only-link", "no root ends the chain", linked, policy=named("only-link", LINKED.link))
+    bad("signer-in-policy", "a certificate by another is no root", good, policy=named("signer", AUTHORITY.signer))
+    bad("no-certificate", "an authority that is no certificate", good, policy=named("nothing", "authority"))
+    unknown = ["evidence-not-checked"]
+    nobody = corpus.policy("timestamp-of-nobody", entry(RECORDER), require_timestamp=True)
+    bad("no-authority", "the policy names none", good, policy=nobody, warnings=unknown)
+    on_seal = sealed(minimal(), closing=[("/seal/evidence/-", {"data": b64(good), "type": "rfc3161"})])
+    bad("on-seal", "evidence on the seal is about no signature", data=on_seal, warnings=unknown)
+    both = [RECORDER, SECOND]
+    stamps = [AUTHORITY.stamp(signature) for signature in signatures_of(sealed(minimal(), signers=both))]
+    data = sealed(minimal(), signers=both, closing=on(1, stamps[1]))
+    bad("one-of-two", "one signer's signature has none", data=data, policy="timestamp-two-signers", warnings=[])
+    swapped = sealed(minimal(), signers=both, closing=[*on(0, stamps[1]), *on(1, stamps[0])])
+    bad("swapped", "each stands on the other's signature", data=swapped, policy="timestamp-two-signers")
+    theirs = AUTHORITY.stamp(signatures_of(sealed(minimal(), countersigners=[SECOND]))[1])
+    policy = corpus.policy("timestamp-witnessed", entry(RECORDER), entry(SECOND, "countersign"), **DEMAND)
+    data = sealed(minimal(), countersigners=[SECOND], closing=on(1, theirs))
+    bad("on-countersignature", "the signer's own has none", data=data, policy=policy, warnings=[])
+
+
+def add_timestamp_trust(corpus: Corpus) -> None:
+    """Check 10: what time evidence does for keys that were compromised, and for countersigners."""
+    authorities: Json = {"timestamp_authorities": [AUTHORITY.root]}
+    good, second = stamp_minimal(AUTHORITY), stamp_minimal(OTHER_AUTHORITY)
+    then = time_of(good)
+
+    def compromised(what: str, why: str, at: datetime, *responses: bytes, **more: Any) -> None:  # noqa: ANN401 - case's
+        revoked = {"at": written(at), "reason": "compromised"}
+        policy = corpus.policy(f"trust-{what}", entry(RECORDER, revoked=revoked), **authorities)
+        corpus.case(what, sealed(minimal(), closing=on(0, *responses)), why, policy=policy, **more)
+
+    revoked: Json = {"fails": ["trust"], "code": "revoked"}
+    compromised("compromised-later", "the signature is older", then + TICK, good)
+    warned = ["evidence-invalid"]
+    compromised("compromised-later-several", "one good timestamp is enough", then + TICK, second, good, warnings=warned)
+    compromised("trust--compromised-then", "no older than the end", then, good, **revoked)
+    compromised("trust--compromised-before", "the key had ended", then - timedelta(days=1), good, **revoked)
+    compromised(
+        "trust--compromised-untrusted", "evidence that is not trusted", then + TICK, second, **revoked, warnings=warned
+    )
+    compromised("trust--compromised-no-evidence", "sealed_at shows nothing", then + timedelta(days=1), **revoked)
+
+    by_witness = sealed(minimal(), countersigners=[WITNESS])
+    stamp = AUTHORITY.stamp(signatures_of(by_witness)[1])
+    when = time_of(stamp)
+    data = sealed(minimal(), countersigners=[WITNESS], closing=on(1, stamp))
+    require = [need(), need("countersign")]
+
+    def witnessed(what: str, why: str, data: bytes = data, **of_witness: Any) -> None:  # noqa: ANN401 - entry's
+        keys = (entry(RECORDER), entry(WITNESS, "countersign", **of_witness))
+        policy = corpus.policy(f"trust-{what}", *keys, require=require, **authorities)
+        fails: Json = {}
+        if what.startswith("trust--"):
+            fails = {"fails": ["trust"], "code": "requirement", "warnings": ["countersigner-not-counted"]}
+        corpus.case(what, data, why, policy=policy, **fails)
+
+    ended = {"reason": "retired"}
+    witnessed(
+        "countersigner-in-window",
+        "its own evidence says when",
+        not_before=written(when),
+        not_after=written(when + TICK),
+    )
+    witnessed("countersigner-retired-later", "its own evidence is older", revoked=ended | {"at": written(when + TICK)})
+    compromise = {"at": written(when + TICK), "reason": "compromised"}
+    witnessed("countersigner-compromised-later", "its own evidence is older", revoked=compromise)
+    witnessed("trust--countersigner-too-early", "before its window", not_before=written(when + TICK))
+    witnessed("trust--countersigner-too-late", "windows are half-open", not_after=written(when))
+    witnessed("trust--countersigner-retired", "it had ended", revoked=ended | {"at": written(when)})
+    on_other = sealed(minimal(), countersigners=[WITNESS], closing=on(0, good))
+    witnessed(
+        "trust--countersigner-evidence-on-signer",
+        "that is not its own",
+        on_other,
+        not_before=written(then - timedelta(days=1)),
+    )
 
 
 # ---- Cases: policies and keys that are refused ---------------------------------------------------
@@ -2614,7 +2865,9 @@ def build() -> Corpus:
         add_signatures,
         add_trust,
         add_trust_of_several,
+        add_valid_timestamps,
         add_timestamp,
+        add_timestamp_trust,
         add_refused_keys,
         add_refused_policies,
     )
@@ -2627,7 +2880,8 @@ def build() -> Corpus:
     head = jcs({"format": "hearth-vectors/1", "now": NOW}).decode()[1:-1]
     corpus.put(MANIFEST, f'{{"cases":[\n{cases}\n],{head}}}\n'.encode())
     corpus.put(".gitattributes", b"* -text\n")  # line breaks are what is tested
-    corpus.put(SIGNATURES, pretty(dict(sorted(KEPT_SIGNATURES.used.items()))))
+    for kept in (KEPT_SIGNATURES, KEPT_TIMESTAMPS):
+        corpus.put(kept.file, pretty(dict(sorted(kept.used.items()))))
     return corpus
 
 
@@ -2667,9 +2921,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="vectors.py", description="Write the corpus of test vectors, tests/vectors/.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when anything differs")
     args = parser.parse_args()
-    KEPT_SIGNATURES.may_sign = not args.check
-    kept = DIRECTORY / SIGNATURES
-    KEPT_SIGNATURES.known = json.loads(kept.read_bytes()) if kept.exists() else {}
+    KEPT_SIGNATURES.may_make = KEPT_TIMESTAMPS.may_make = not args.check
     corpus = build()
     if not args.check:
         write(corpus)

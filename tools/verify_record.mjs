@@ -13,7 +13,7 @@
  * A file is held in memory once, its events one at a time.
  */
 
-import { createHash, createPublicKey, verify as verifySignature } from "node:crypto";
+import { X509Certificate, createHash, createPublicKey, verify as verifySignature } from "node:crypto";
 import * as fs from "node:fs";
 import process from "node:process";
 
@@ -1178,6 +1178,8 @@ function judgeSignatures(seal, policy) {
     statement.get("predicate").get("signers").map((signer) => [signer.get("keyid"), signer.get("algorithm")]),
   );
   const seen = new Set();
+  const hasEvidence = seal.get("signatures").some((signature) => signature.get("evidence").length > 0);
+  const authorities = hasEvidence && policy?.authorities.length > 0 ? authoritiesOf(policy.authorities) : null;
   return seal.get("signatures").map((signature) => {
     const keyid = signature.get("keyid");
     const key = policy?.keys.get(keyid);
@@ -1188,9 +1190,351 @@ function judgeSignatures(seal, policy) {
       status = isGoodSignature(key, preimage, decoded(signature.get("sig"), "base64")) ? "good" : "bad";
     }
     seen.add(keyid);
-    return { algorithm, keyid, name: key?.name ?? null, role: isSigner ? "seal" : "countersign", status };
+    const bytes = decoded(signature.get("sig"), "base64");
+    const evidence = signature.get("evidence").map((piece) => judgeEvidence(piece, bytes, authorities));
+    return { algorithm, keyid, name: key?.name ?? null, role: isSigner ? "seal" : "countersign", status, evidence };
   });
 }
+
+// ---- §6 Timestamps (RFC 3161) ---------------------------------------------------------------------------------------
+
+const OID = (hex) => Buffer.from(hex, "hex").toString("latin1");
+const OID_SIGNED_DATA = OID("2a864886f70d010702");
+const OID_TST_INFO = OID("2a864886f70d0109100104");
+const OID_CONTENT_TYPE = OID("2a864886f70d010903");
+const OID_MESSAGE_DIGEST = OID("2a864886f70d010904");
+const OID_TIME_STAMPING = OID("2b06010505070308");
+/** The signed attributes that bind the signer's certificate, with the hash that each of them means by itself. */
+const BINDINGS = new Map([
+  [OID("2a864886f70d010910020c"), "sha1"],
+  [OID("2a864886f70d010910022f"), "sha256"],
+]);
+const HASHES = new Map([
+  [OID("608648016503040201"), "sha256"],
+  [OID("608648016503040202"), "sha384"],
+  [OID("608648016503040203"), "sha512"],
+]);
+/** ecdsa-with-SHA256, 384, 512; rsaEncryption; sha256, 384, 512 with it. */
+const SIGNATURE_ALGORITHMS = new Set(
+  ["2a8648ce3d040302", "2a8648ce3d040303", "2a8648ce3d040304"]
+    .concat(["2a864886f70d010101", "2a864886f70d01010b", "2a864886f70d01010c", "2a864886f70d01010d"])
+    .map(OID),
+);
+const [BOOLEAN, INTEGER, BITS, OCTETS, OBJECT, GENERALIZED_TIME] = [0x01, 0x02, 0x03, 0x04, 0x06, 0x18];
+const [SEQUENCE, SET, CONTEXT] = [0x30, 0x31, 0xa0];
+
+/** An element of DER. Whatever is not as it should be is `timestamp-malformed`. */
+class Der {
+  constructor(tag, content, whole) {
+    Object.assign(this, { tag, content, whole });
+  }
+
+  static fault() {
+    return new Fault("timestamp-malformed", "not a response with a timestamp, in DER and as RFC 3161 has it");
+  }
+
+  /** The elements that stand one behind the other. */
+  static all(bytes) {
+    const found = [];
+    for (let start = 0; start < bytes.length; ) {
+      let at = start + 2;
+      let length = bytes[start + 1];
+      if (length > 0x80 && length <= 0x84 && at + length - 0x80 <= bytes.length) {
+        const size = length - 0x80;
+        length = bytes.readUIntBE(at, size);
+        at += size;
+        if (length < 0x80 || length < 2 ** (8 * (size - 1))) {
+          throw Der.fault();
+        }
+      }
+      if (!(length < 0x80 || at > start + 2) || (bytes[start] & 0x1f) === 0x1f || at + length > bytes.length) {
+        throw Der.fault();
+      }
+      found.push(new Der(bytes[start], bytes.subarray(at, at + length), bytes.subarray(start, at + length)));
+      start = at + length;
+    }
+    return found;
+  }
+
+  /** The only element. */
+  static one(bytes) {
+    const [element, ...more] = Der.all(bytes);
+    if (element === undefined || more.length > 0) {
+      throw Der.fault();
+    }
+    return element;
+  }
+
+  /** The content, of an element that has to have this tag. */
+  as(tag) {
+    if (this.tag !== tag) {
+      throw Der.fault();
+    }
+    return this.content;
+  }
+
+  /** The elements inside; there have to be `least`. */
+  parts(tag = SEQUENCE, least = 0) {
+    const found = Der.all(this.as(tag));
+    if (found.length < least) {
+      throw Der.fault();
+    }
+    return found;
+  }
+
+  /** An object identifier, as the constants above have them. */
+  get oid() {
+    return this.as(OBJECT).toString("latin1");
+  }
+
+  /** The hash that an AlgorithmIdentifier names. */
+  get hash() {
+    const name = HASHES.get(this.parts(SEQUENCE, 1)[0].oid);
+    if (name === undefined) {
+      throw Der.fault();
+    }
+    return name;
+  }
+}
+
+/** A certificate: Node's own view of it, and what that does not show. Times are texts `YYYYMMDDhhmmss`. */
+class Certificate {
+  constructor(der) {
+    this.der = der;
+    const [version, ...fields] = Der.one(der).parts(SEQUENCE, 1)[0].parts(SEQUENCE, 6);
+    if (version.tag !== CONTEXT) {
+      fields.unshift(version);
+    }
+    const [serial, , issuer, validity, subject, , ...rest] = fields;
+    this.isFirstVersion = version.tag !== CONTEXT;
+    this.name = Buffer.concat([issuer.whole, serial.whole]);
+    this.isSelfIssued = issuer.whole.equals(subject.whole);
+    [this.notBefore, this.notAfter] = validity.parts(SEQUENCE, 2).map((time) => {
+      const text = time.content.toString("latin1").slice(0, -1);
+      return time.tag === GENERALIZED_TIME ? text : `${text < "50" ? "20" : "19"}${text}`;
+    });
+    const extensions = rest.find(({ tag }) => tag === CONTEXT + 3);
+    this.extensions = new Map(
+      (extensions ? Der.one(extensions.content).parts() : []).map((extension) => {
+        const [kind, ...values] = extension.parts(SEQUENCE, 2);
+        const isCritical = values[0].tag === BOOLEAN && values[0].content[0] !== 0;
+        return [kind.content.toString("hex"), { isCritical, value: Der.one(values.at(-1).as(OCTETS)) }];
+      }),
+    );
+    this.x509 = new X509Certificate(der);
+  }
+
+  /** Whether the key of another certificate, or its own, signed this one. A key that cannot be read signed nothing. */
+  isSignedBy(other) {
+    try {
+      return this.x509.verify(other.x509.publicKey);
+    } catch {
+      return false;
+    }
+  }
+
+  isIssuedBy(issuer) {
+    return this.x509.checkIssued(issuer.x509) && this.isSignedBy(issuer);
+  }
+
+  get isRoot() {
+    return this.isSelfIssued && this.isSignedBy(this);
+  }
+
+  isValidAt(time) {
+    return this.notBefore <= time && time < this.notAfter;
+  }
+
+  /** The bits of the key usage, the first of them 0x80; null without that extension. */
+  get usage() {
+    const extension = this.extensions.get("551d0f");
+    return extension ? (extension.value.as(BITS)[1] ?? 0) : null;
+  }
+
+  get constraints() {
+    const [ca, length] = this.extensions.get("551d13")?.value.parts() ?? [];
+    const isCa = ca?.tag === BOOLEAN && ca.content[0] !== 0;
+    return { isCa, length: isCa && length ? parseInt(length.as(INTEGER).toString("hex"), 16) : Infinity };
+  }
+
+  /** Whether nothing critical is said that nobody here looks at. */
+  get isUnderstood() {
+    const known = ["551d0f", "551d11", "551d13", "551d20", "551d25"];
+    return [...this.extensions].every(([kind, { isCritical }]) => !isCritical || known.includes(kind));
+  }
+
+  /** Whether it may sign timestamps, and nothing else. */
+  get isForTimestamps() {
+    const extended = this.extensions.get("551d25");
+    const purposes = extended?.value.parts().map(({ oid }) => oid) ?? [];
+    const signs = this.usage === null || ((this.usage & 0xc0) !== 0 && (this.usage & ~0xc0) === 0);
+    const isAlone = extended?.isCritical && purposes.length === 1 && purposes[0] === OID_TIME_STAMPING;
+    return isAlone && signs && !this.constraints.isCa && this.isUnderstood;
+  }
+
+  /** Whether it may issue others, with so many certificates between it and the one that signs. */
+  mayIssue(between) {
+    const mayCertify = this.usage === null || (this.usage & 0x04) !== 0;
+    const isOld = !this.extensions.has("551d13") && (this.usage !== null || (this.isFirstVersion && this.isRoot));
+    const { isCa, length } = this.constraints;
+    return mayCertify && (isCa || isOld) && between <= length && this.isUnderstood;
+  }
+}
+
+/** The certificates of a policy; what is none vouches for nothing. */
+function authoritiesOf(pems) {
+  const block = /^-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END CERTIFICATE-----\n?$/;
+  return pems.flatMap((pem) => {
+    try {
+      return [new Certificate(decoded(block.exec(pem)[1].replaceAll("\n", ""), "base64"))];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Read a TimeStampResp: what it states, after everything that can be asked without a trusted certificate. */
+function readTimestamp(response, signature) {
+  const [info, token, ...beyond] = Der.one(response).parts(SEQUENCE, 1);
+  const status = info.parts(SEQUENCE, 1)[0].as(INTEGER);
+  if (status.length !== 1 || status[0] !== 0) {
+    throw new Fault("timestamp-status", "the authority gave no timestamp, or another one");
+  }
+  if (token === undefined || beyond.length > 0) {
+    throw Der.fault();
+  }
+  const [kind, wrapped] = token.parts(SEQUENCE, 2);
+  const signedData = Der.one(wrapped.as(CONTEXT)).parts(SEQUENCE, 4);
+  const [contentKind, content] = signedData[2].parts(SEQUENCE, 2);
+  const stated = Der.one(content.as(CONTEXT)).as(OCTETS);
+  const signer = Der.one(signedData.at(-1).as(SET)).parts(SEQUENCE, 6);
+  const [, sid, hash, attributes, algorithm, signed] = signer;
+  const [version, , imprint, , time] = Der.one(stated).parts(SEQUENCE, 5);
+  const isListed = signedData[1].parts(SET).some((one) => one.parts(SEQUENCE, 1)[0].oid === hash.parts()[0].oid);
+  const isFirst = version.as(INTEGER).toString("hex") === "01" && signedData[0].as(INTEGER).length === 1;
+  if (kind.oid !== OID_SIGNED_DATA || contentKind.oid !== OID_TST_INFO || !isFirst || !isListed) {
+    throw Der.fault();
+  }
+  const values = new Map();
+  for (const attribute of attributes.parts(CONTEXT)) {
+    const [name, set] = attribute.parts(SEQUENCE, 2);
+    if (values.has(name.oid)) {
+      throw Der.fault();
+    }
+    values.set(name.oid, Der.one(set.as(SET)));
+  }
+  const isTyped = values.get(OID_CONTENT_TYPE)?.oid === OID_TST_INFO;
+  if (!isTyped || !values.has(OID_MESSAGE_DIGEST) || !SIGNATURE_ALGORITHMS.has(algorithm.parts(SEQUENCE, 1)[0].oid)) {
+    throw Der.fault();
+  }
+  const certificates = signedData
+    .slice(3, -1)
+    .filter(({ tag }) => tag === CONTEXT)
+    .flatMap((set) => set.parts(CONTEXT).map(({ whole }) => new Certificate(whole)));
+  const named = Buffer.concat(sid.parts(SEQUENCE, 2).map(({ whole }) => whole));
+  const [certificate, ...others] = certificates.filter(({ name }) => name.equals(named));
+  if (certificate === undefined || others.length > 0) {
+    throw Der.fault();
+  }
+  checkBinding(values, certificate.der);
+  const [imprintHash, hashed] = imprint.parts(SEQUENCE, 2);
+  if (!createHash(imprintHash.hash).update(signature).digest().equals(hashed.as(OCTETS))) {
+    throw new Fault("timestamp-imprint", "the timestamp is over other data");
+  }
+  const digest = values.get(OID_MESSAGE_DIGEST).as(OCTETS);
+  const message = Buffer.concat([Buffer.of(SET), attributes.whole.subarray(1)]);
+  const key = certificate.x509.publicKey;
+  const holds =
+    ["ec", "rsa"].includes(key.asymmetricKeyType) &&
+    createHash(hash.hash).update(stated).digest().equals(digest) &&
+    verifySignature(hash.hash, message, key, signed.as(OCTETS));
+  if (!holds) {
+    throw new Fault("timestamp-signature", "the timestamp's own signature does not hold");
+  }
+  return { certificate, certificates, time: readGeneralizedTime(time) };
+}
+
+/** Require that the signed attributes name the certificate by its hash (RFC 2634, RFC 5035). */
+function checkBinding(values, der) {
+  const found = [...BINDINGS].filter(([kind]) => values.has(kind));
+  const holds = found.every(([kind, ownHash]) => {
+    const [first, ...rest] = values.get(kind).parts(SEQUENCE, 1)[0].parts(SEQUENCE, 1)[0].parts(SEQUENCE, 1);
+    const [hash, digest] = first.tag === SEQUENCE ? [first.hash, rest[0]] : [ownHash, first];
+    return digest !== undefined && createHash(hash).update(der).digest().equals(digest.as(OCTETS));
+  });
+  if (found.length === 0 || !holds) {
+    throw Der.fault();
+  }
+}
+
+/** A timestamp for a GeneralizedTime in DER, cut to microseconds. */
+function readGeneralizedTime(time) {
+  const text = time.as(GENERALIZED_TIME).toString("latin1");
+  const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d*[1-9]))?Z$/.exec(text);
+  if (parts === null) {
+    throw Der.fault();
+  }
+  const [, year, month, day, hour, minute, second, fraction = ""] = parts;
+  const found = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.slice(0, 6).padEnd(6, "0")}Z`;
+  if (!isTimestamp(found)) {
+    throw Der.fault();
+  }
+  return found;
+}
+
+/** Find a trusted root that a certificate leads to, every link valid at the time; each link is tried once a root. */
+function findRoot({ certificate, certificates, time }, authorities) {
+  const then = time.slice(0, 19).replace(/[-T:]/g, "");
+  const pool = [...certificates, ...authorities.filter(({ isRoot }) => !isRoot)];
+  if (!certificate.isForTimestamps || !certificate.isValidAt(then)) {
+    return null;
+  }
+  for (const root of authorities.filter(({ isRoot }) => isRoot)) {
+    if (root.der.equals(certificate.der)) {
+      return root;
+    }
+    const links = new Set([root, ...pool]);
+    for (let level = [[certificate, 0]]; level.length > 0; ) {
+      const next = [];
+      for (const [link, between] of level) {
+        for (const issuer of links) {
+          if (issuer.isValidAt(then) && issuer.mayIssue(between) && link.isIssuedBy(issuer)) {
+            if (issuer === root) {
+              return root;
+            }
+            links.delete(issuer);
+            next.push([issuer, between + (issuer.isSelfIssued ? 0 : 1)]);
+          }
+        }
+      }
+      level = next;
+    }
+  }
+  return null;
+}
+
+/** Judge one piece of evidence on a signature. */
+function judgeEvidence(piece, signature, authorities) {
+  const finding = { type: piece.get("type"), status: "not_run", time: null, authority: null, code: null, reason: null };
+  if (finding.type !== "rfc3161" || authorities === null) {
+    return finding;
+  }
+  try {
+    const found = readTimestamp(decoded(piece.get("data"), "base64"), signature);
+    const root = findRoot(found, authorities);
+    if (root === null) {
+      throw new Fault("timestamp-authority", "no authority that is trusted vouches for the timestamp");
+    }
+    return { ...finding, status: "good", time: found.time, authority: sha256(root.der) };
+  } catch (fault) {
+    // What Node's own functions raise about the bytes of others is no fault of this program: they do not hold.
+    const { code, message } = fault instanceof Fault ? fault : Der.fault();
+    return { ...finding, status: "bad", code, reason: message };
+  }
+}
+
+/** By when a signature existed: the earliest time of its good evidence, or null. */
+const timeOf = ({ evidence }) => evidence.map(({ time }) => time).filter(Boolean).sort()[0] ?? null;
 
 // ---- §9 Trust policy ------------------------------------------------------------------------------------------------
 
@@ -1227,6 +1571,7 @@ const policyShape = object({
  * @typedef {object} Policy
  * @property {string|null} expires
  * @property {boolean} requireTimestamp
+ * @property {string[]} authorities - certificates in PEM
  * @property {{role: string, algorithm: string|null, count: number}[]} require
  * @property {Map<string, object>} keys - by key id
  */
@@ -1275,6 +1620,7 @@ function readPolicy(bytes, minVersion, allowExampleKeys) {
   return {
     expires: policy.get("expires"),
     requireTimestamp: policy.get("require_timestamp"),
+    authorities: policy.get("timestamp_authorities"),
     require: policy.get("require").map((requirement) => Object.fromEntries(requirement)),
     keys,
   };
@@ -1323,20 +1669,25 @@ function policyOfKeys(files, allowExampleKeys) {
     }
   }
   const require = [{ role: "seal", algorithm: null, count: 1 }];
-  return { expires: null, requireTimestamp: false, require, keys };
+  return { expires: null, requireTimestamp: false, authorities: [], require, keys };
 }
 
 /** Whether a key was in its window at a time. */
 const isInWindow = (key, time) =>
   (key.not_before === null || time >= key.not_before) && (key.not_after === null || time < key.not_after);
 
-/** Whether a key counts as revoked at a time that nothing but the sealer vouches for. */
-const isRevoked = (key, time) =>
-  key.revoked !== null && (key.revoked.get("reason") === "compromised" || key.revoked.get("at") <= time);
+/** Whether a key had ended: a compromised one by the time that evidence shows, another one by the sealer's word. */
+function isRevoked({ revoked }, sealedAt, time) {
+  const when = revoked?.get("reason") === "compromised" ? time : sealedAt;
+  return revoked !== null && (when === null || when >= revoked.get("at"));
+}
 
-/** Whether a good countersignature counts: its time is not known, so the key must have neither window nor end. */
-const counts = (key) =>
-  key.roles.includes("countersign") && key.not_before === null && key.not_after === null && key.revoked === null;
+/** Whether a good countersignature counts; where its time is not known, the key must have neither window nor end. */
+function counts(key, time) {
+  const isFree = key.not_before === null && key.not_after === null && key.revoked === null;
+  const isInTime = time !== null && isInWindow(key, time) && (key.revoked === null || time < key.revoked.get("at"));
+  return key.roles.includes("countersign") && (isFree || isInTime);
+}
 
 /** Check `trust`: each reason is asked of all signers before the next one. */
 function checkTrust(policy, statement, signatures, now) {
@@ -1348,6 +1699,7 @@ function checkTrust(policy, statement, signatures, now) {
   const signers = predicate.get("signers").map((signer, index) => ({
     algorithm: signer.get("algorithm"),
     key: policy.keys.get(signer.get("keyid")),
+    evidenced: timeOf(signatures.find(({ keyid }) => keyid === signer.get("keyid")) ?? { evidence: [] }),
     pointer: `/seal/statement/predicate/signers/${index}`,
   }));
   const reasons = [
@@ -1360,7 +1712,7 @@ function checkTrust(policy, statement, signatures, now) {
     ["unsupported-algorithm", "this program cannot verify it", ({ algorithm }) => !SUPPORTED.has(algorithm)],
     ["role", "this key may not seal", ({ key }) => !key.roles.includes("seal")],
     ["outside-window", "sealed outside the window of this key", ({ key }) => !isInWindow(key, time)],
-    ["revoked", "this key is revoked", ({ key }) => isRevoked(key, time)],
+    ["revoked", "this key is revoked", ({ key, evidenced }) => isRevoked(key, time, evidenced)],
   ];
   for (const [code, reason, applies] of reasons) {
     for (const signer of signers) {
@@ -1375,7 +1727,7 @@ function checkTrust(policy, statement, signatures, now) {
       (signature) =>
         signature.role === role &&
         (algorithm === null || signature.algorithm === algorithm) &&
-        (role === "seal" || counts(policy.keys.get(signature.keyid))),
+        (role === "seal" || counts(policy.keys.get(signature.keyid), timeOf(signature))),
     );
     if (counted.length < needed) {
       throw new Fault("requirement", `${role}: ${counted.length} of ${needed} that the policy requires`);
@@ -1398,6 +1750,7 @@ class Result {
     this.sealed_at = null;
     this.signers = [];
     this.disclosures = [];
+    this.evidence = [];
     this.checks = new Map(CHECKS.map(([check]) => [check, { status: "not_run", fault: null }]));
     this.warnings = new Map();
     this.asked = new Set(CHECKS.map(([check]) => check).filter((check) => check !== "timestamp"));
@@ -1451,7 +1804,10 @@ class Result {
       chain_head: this.chain_head,
       events: this.events,
       sealed_at: this.sealed_at,
-      signers: this.signers.map((signer) => map({ ...signer, name: signer.name && spelledOut(signer.name) })),
+      signers: this.signers.map((signer) =>
+        map({ ...signer, name: signer.name && spelledOut(signer.name), evidence: signer.evidence.map(map) }),
+      ),
+      evidence: this.evidence.map(map),
       reformatted: this.reformatted,
       disclosures: this.disclosures,
       warnings: [...this.warnings.values()].map(map),
@@ -1531,17 +1887,24 @@ class Findings {
 }
 
 /** Warnings about signatures and evidence (§6, §8, §9). */
-function warnOfSeal(result, seal, policy) {
-  const lists = [seal, ...seal.get("signatures")].map((holder) => holder.get("evidence").length);
-  const pieces = lists.reduce((sum, length) => sum + length, 0);
-  if (pieces > 0) {
-    result.warn("evidence-not-checked", "this program examines no evidence", null, pieces);
+function warnOfSeal(result, policy) {
+  for (const { status, reason } of [...result.evidence, ...result.signers.flatMap(({ evidence }) => evidence)]) {
+    if (status === "not_run") {
+      result.warn("evidence-not-checked", "evidence of another type, or of which no authority is trusted");
+    } else if (status === "bad") {
+      result.warn("evidence-invalid", `evidence that does not hold, as if it were absent: ${reason}`);
+    }
   }
-  for (const { role, status, keyid } of policy === null ? [] : result.signers) {
+  const times = result.signers.map(timeOf);
+  if (times.some((time) => time !== null && time < result.sealed_at)) {
+    result.warn("timestamp-before-seal", "a signature has a timestamp from before sealed_at, which is wrong then");
+  }
+  for (const signer of policy === null ? [] : result.signers) {
+    const { role, status, keyid } = signer;
     const key = policy.keys.get(keyid);
     if (role === "countersign" && key === undefined) {
       result.warn("unknown-countersigner", "the policy does not know a countersigner");
-    } else if (role === "countersign" && status === "good" && !counts(key)) {
+    } else if (role === "countersign" && status === "good" && !counts(key, timeOf(signer))) {
       result.warn("countersigner-not-counted", "a good countersignature that does not count");
     }
   }
@@ -1551,11 +1914,11 @@ function warnOfSeal(result, seal, policy) {
  * Judge the bytes of one file.
  * @param {Buffer} bytes
  * @param {Policy|null} policy
- * @param {{allowReformatted: boolean, now: string|null}} options
+ * @param {{allowReformatted: boolean, now: string|null, requireTimestamp: boolean}} options
  * @param {Result} result - where `read` has passed
  */
-function judge(bytes, policy, { allowReformatted, now }, result) {
-  if (policy?.requireTimestamp) {
+function judge(bytes, policy, { allowReformatted, now, requireTimestamp }, result) {
+  if (requireTimestamp || policy?.requireTimestamp) {
     result.asked.add("timestamp");
   }
   const file = readRecord(bytes, allowReformatted, result);
@@ -1638,10 +2001,11 @@ function judge(bytes, policy, { allowReformatted, now }, result) {
   judgeSeal(result, seal, policy, now);
 }
 
-/** The checks `signature` and `trust`. */
+/** The checks `signature`, `trust` and `timestamp`. */
 function judgeSeal(result, seal, policy, now) {
   const signers = seal.get("statement").get("predicate").get("signers").map((signer) => signer.get("keyid"));
   result.signers = judgeSignatures(seal, policy);
+  result.evidence = seal.get("evidence").map((piece) => judgeEvidence(piece, null, null));
   result.check("signature", () => {
     checkSignatureOrder(signers, result.signers.map(({ keyid }) => keyid));
     const bad = result.signers.findIndex(({ status }) => status === "bad");
@@ -1653,10 +2017,20 @@ function judgeSeal(result, seal, policy, now) {
   if (!isVerified && result.checks.get("signature").status === "pass") {
     result.checks.set("signature", { status: "not_run", fault: null });
   }
+  if (result.asked.has("timestamp")) {
+    result.check("timestamp", () => {
+      const first = (keyid) => result.signers.find((signer) => signer.keyid === keyid);
+      if (!signers.every((keyid) => first(keyid) && timeOf(first(keyid)) !== null)) {
+        throw new Fault("timestamp-missing", "a signer's signature has no trusted timestamp", {
+          pointer: "/seal/signatures",
+        });
+      }
+    });
+  }
   if (policy !== null) {
     result.check("trust", () => checkTrust(policy, seal.get("statement"), result.signers, now));
   }
-  warnOfSeal(result, seal, policy);
+  warnOfSeal(result, policy);
 }
 
 // ---- Files ----------------------------------------------------------------------------------------------------------
@@ -1831,10 +2205,19 @@ function textReport(result) {
   if (result.sealed_at !== null) {
     line("sealed at", `${result.sealed_at}, by the sealer's word`);
   }
-  for (const { role, status, name, algorithm, keyid } of result.signers) {
+  const evidenceLine = ({ type, status, time, authority, reason }) =>
+    line(
+      escaped(type),
+      { good: `good: existed by ${time}, by the word of the authority ${authority}`, bad: `BAD, as if absent: ${reason}` }[
+        status
+      ] ?? "not checked",
+    );
+  for (const { role, status, name, algorithm, keyid, evidence } of result.signers) {
     const who = name === null ? "a key that was not asked about or is not known" : shown(spelledOut(name));
     line(role, `${status.replace("_", " ")}: ${who}, ${algorithm ?? "algorithm not known"} ${keyid}`);
+    evidence.forEach(evidenceLine);
   }
+  result.evidence.forEach(evidenceLine);
   for (const told of result.disclosures) {
     const names = told.get("disclosed").map((name) => shown(name));
     const said = names.length > 0 ? `disclosed ${names.join(", ")}; ` : "";
@@ -1859,6 +2242,7 @@ Verify execution records offline.
   --no-trust            check only what needs no key; ends with 4, never 0
   --min-policy-version N
                         refuse a trust policy whose version is lower
+  --require-timestamp   demand a trusted timestamp on each signer's signature
   --format text|json    how to report (default: text)
   --allow-reformatted   rewrite a re-formatted file to its frame first, and say so
   --allow-example-keys  accept the published example keys, which prove nothing
@@ -1886,7 +2270,7 @@ function readArguments(argv) {
         throw new UsageError(`--${name} has no value`);
       }
       options[name].push(given);
-    } else if (/^--(no-trust|allow-reformatted|allow-example-keys|help)$/.test(argument)) {
+    } else if (/^--(no-trust|require-timestamp|allow-reformatted|allow-example-keys|help)$/.test(argument)) {
       flags.add(argument.slice(2));
     } else if (argument === "-h") {
       flags.add("help");
@@ -1924,6 +2308,7 @@ function readArguments(argv) {
     minVersion: Number(least),
     allowReformatted: flags.has("allow-reformatted"),
     allowExampleKeys: flags.has("allow-example-keys"),
+    requireTimestamp: flags.has("require-timestamp"),
   };
 }
 

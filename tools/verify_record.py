@@ -25,7 +25,7 @@ Checks, in this order (§8). Each is pass, fail or not_run, and not_run is never
      8 head         statement and events agree (§5)                           else exit 1
      9 signature    every signer signed, in order; by known keys: good        else exit 1
     10 trust        the policy is met (§9)                                    else exit 4
-    11 timestamp    time evidence, when the policy demands it                 else exit 4
+    11 timestamp    time evidence, when it is demanded                        else exit 4
 
 If 2 or 3 fails the run ends. The first failed check decides the exit code; if none failed but
 one that was asked for did not run, it is 4. Several files: the first of 70, 1, 3, 5, 4 that
@@ -36,12 +36,13 @@ all of them, every key that `signers` names has signed that head, and the policy
 keys at the time that the sealer stated.
 
 A pass does not prove: that the events happened, or that all that happened was recorded; that
-`sealed_at` and the timestamps are true; that what is withheld is harmless; that no other record
-was dropped (`series` serves that). RFC 3161 evidence is not examined here: a warning counts it,
-and a policy that demands it ends in exit 4.
+`sealed_at` and the timestamps of events are true; that what is withheld is harmless; that no
+other record was dropped (`series` serves that). A good RFC 3161 timestamp shows by when a
+signature existed, by the word of an authority that the policy names.
 
 Ed25519 is checked by `cryptography`, or by `openssl pkeyutl` where that is not installed,
-ML-DSA-44 by `cryptography` alone. A file is held in memory. Tools beside this file import it.
+ML-DSA-44 by `cryptography` alone, timestamps by `openssl ts` alone. A file is held in memory.
+Tools beside this file import it.
 """
 
 from __future__ import annotations
@@ -895,6 +896,231 @@ def ask_openssl(der: bytes, signature: bytes, message: bytes) -> bool | None:
     return done.returncode == 0 if understood else None
 
 
+# ---- §6  Timestamps (RFC 3161) ------------------------------------------------------------
+#
+# What is stated is read here. Signature and chain are judged by `openssl ts -verify`, which by
+# itself takes more than §6 does: other states, BER, bytes behind it, any hash.
+
+OIDS = {
+    "signed data": "2a864886f70d010702",
+    "TSTInfo": "2a864886f70d0109100104",
+    "content type": "2a864886f70d010903",
+    "message digest": "2a864886f70d010904",
+    "ESSCertID": "2a864886f70d010910020c",
+    "ESSCertIDv2": "2a864886f70d010910022f",
+    "basic constraints": "551d13",
+    "sha256": "608648016503040201",
+    "sha384": "608648016503040202",
+    "sha512": "608648016503040203",
+}
+OIDS |= {f"ecdsa {n}": f"2a8648ce3d04030{n}" for n in (2, 3, 4)}
+OIDS |= {f"rsa {n}": f"2a864886f70d0101{n}" for n in ("01", "0b", "0c", "0d")}
+NAMES = {bytes.fromhex(oid): name for name, oid in OIDS.items()}
+# The extension that allows to sign timestamps, critical, and nothing else. DER knows one form.
+FOR_TIMESTAMPS = bytes.fromhex("30160603551d250101ff040c300a06082b06010505070308")
+INTEGER, OCTETS, OID, GENERALIZED_TIME, SEQUENCE, SET, CONTEXT = 2, 4, 6, 24, 0x30, 0x31, 0xA0
+SHORT, LONG_TAG = 0x7F, 0x1F  # the greatest length in one byte; a tag that goes on
+GENTIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d*[1-9]))?Z")
+PEM_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END CERTIFICATE-----\n?")
+
+
+def malformed() -> Defect:
+    """Return the defect of what is no timestamp."""
+    return Defect("timestamp-malformed", "it is not a response with a timestamp, in DER and as RFC 3161 has it")
+
+
+@dataclass(frozen=True)
+class Der:
+    """An element of DER."""
+
+    tag: int
+    content: bytes
+    whole: bytes
+
+    @classmethod
+    def all(cls, data: bytes) -> list[Der]:
+        """Return the elements that stand one behind the other, or raise a defect."""
+        found, start = [], 0
+        while start < len(data):
+            at = start + 2
+            length = int.from_bytes(data[start + 1 : at])
+            shortest = 0
+            if length > SHORT:
+                size = length - SHORT - 1
+                shortest = max(SHORT + 1, 1 << 8 * (size - 1)) if size else MAX_FILE
+                length = int.from_bytes(data[at : at + size])
+                at += size
+            end = at + length
+            if data[start] & LONG_TAG == LONG_TAG or length < shortest or end > len(data):
+                raise malformed()
+            found.append(cls(data[start], data[at:end], data[start:end]))
+            start = end
+        return found
+
+    def read(self, tag: int) -> bytes:
+        """Return the content of what has to have this tag."""
+        if self.tag != tag:
+            raise malformed()
+        return self.content
+
+    def parts(self, tag: int = SEQUENCE, least: int = 0) -> list[Der]:
+        """Return the elements inside; there have to be so many."""
+        found = self.all(self.read(tag))
+        if len(found) < least:
+            raise malformed()
+        return found
+
+    def only(self, tag: int) -> Der:
+        """Return the only element inside."""
+        found = self.parts(tag, 1)
+        if len(found) > 1:
+            raise malformed()
+        return found[0]
+
+    @property
+    def oid(self) -> str | None:
+        """What the tables above call an object identifier, or the first one inside."""
+        return NAMES.get(self.read(OID) if self.tag == OID else self.parts(least=1)[0].read(OID))
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a response states, before anybody is trusted."""
+
+    time: str
+    hash_name: str
+    imprint: bytes
+
+
+def read_timestamp(response: bytes) -> Stated:
+    """§6: read a TimeStampResp, or raise a defect."""
+    whole = Der.all(response)
+    if len(whole) != 1:
+        raise malformed()
+    status, *tokens = whole[0].parts(least=1)
+    granted = status.parts(least=1)[0].read(INTEGER) == b"\0"
+    must(granted, "timestamp-status", "the authority gave no timestamp, or another one")
+    if len(tokens) != 1:
+        raise malformed()
+    kind, wrapped = tokens[0].parts(least=2)[:2]
+    _, _, encapsulated, *optional, signers = wrapped.only(CONTEXT).parts(least=4)
+    info_kind, info = encapsulated.parts(least=2)[:2]
+    signer = signers.only(SET).parts(least=6)
+    attributes: dict[str | None, Der] = {}
+    signed = signer[3].parts(CONTEXT)
+    for attribute in signed:
+        name, value = attribute.parts(least=2)[:2]
+        attributes[NAMES.get(name.read(OID), name.content.hex())] = value.only(SET)
+    fields = Der.all(info.only(CONTEXT).read(OCTETS))[0].parts(least=5)
+    imprint, time = fields[2].parts(least=2), fields[4].read(GENERALIZED_TIME)
+    certificates = [item for part in optional if part.tag == CONTEXT for item in part.parts(CONTEXT)]
+    holds = (
+        (kind.oid, info_kind.oid, fields[0].read(INTEGER)) == ("signed data", "TSTInfo", b"\1")
+        and len(attributes) == len(signed)
+        and {"content type", "message digest"} <= attributes.keys()
+        and attributes["content type"].oid == "TSTInfo"
+        and str(signer[2].oid).startswith("sha")
+        and str(signer[4].oid).startswith(("ecdsa", "rsa"))
+        and str(imprint[0].oid).startswith("sha")
+    )
+    if not holds:
+        raise malformed()
+    check_certificate(certificates, signer[1])
+    return Stated(read_time(time), str(imprint[0].oid), imprint[1].read(OCTETS))
+
+
+def check_certificate(certificates: Sequence[Der], named: Der) -> None:
+    """§6: require one certificate by the signer's name, which is for timestamps alone."""
+    issuer, serial = named.parts(least=2)[:2]
+    found = []
+    for certificate in certificates:
+        fields = certificate.parts(least=1)[0].parts(least=6)
+        fields = fields[fields[0].tag == CONTEXT :]  # without the version
+        if (fields[0].whole, fields[2].whole) == (serial.whole, issuer.whole):
+            found.append(
+                [item for field in fields if field.tag == CONTEXT + 3 for item in field.only(CONTEXT + 3).parts()]
+            )
+    if len(found) != 1:
+        raise malformed()
+    for extension in found[0]:
+        if extension.oid == "basic constraints":
+            value = Der.all(extension.parts()[-1].read(OCTETS))[0].content
+            must(not value.startswith(b"\1\1\xff"), "timestamp-authority", "its certificate is that of a CA")
+    usage = any(extension.whole == FOR_TIMESTAMPS for extension in found[0])
+    must(usage, "timestamp-authority", "its certificate is not for timestamps alone")
+
+
+def read_time(text: bytes) -> str:
+    """§2: return a timestamp for a GeneralizedTime, cut to microseconds."""
+    match = GENTIME.fullmatch(text)
+    if match is None:
+        raise malformed()
+    year, month, day, hour, minute, second, fraction = (part.decode() for part in match.groups(b""))
+    time = f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction[:6]:0<6}Z"
+    if not is_scalar("timestamp", time):
+        raise malformed()
+    return time
+
+
+def read_authorities(pems: Iterable[str]) -> tuple[list[bytes], list[bytes]]:
+    """§9: return self-signed certificates, which are trusted, and links between; what is neither is nothing."""
+    roots: list[bytes] = []
+    links: list[bytes] = []
+    for block in filter(None, map(PEM_CERTIFICATE.fullmatch, pems)):
+        with contextlib.suppress(Defect, ValueError):
+            der = base64.b64decode("".join(block[1].split()), validate=True)
+            fields = Der.all(der)[0].parts(least=1)[0].parts(least=6)
+            fields = fields[fields[0].tag == CONTEXT :]
+            (roots if fields[2].whole == fields[4].whole else links).append(der)
+    return roots, links
+
+
+def find_authority(response: bytes, stated: Stated, signature: bytes, pems: Sequence[str]) -> bytes | None:
+    """§6: return the root that a response leads to; None where this machine cannot tell, or raise a defect.
+
+    Each root is tried alone: of two with the same name openssl may take the wrong one.
+    """
+    roots, links = read_authorities(pems)
+    when = datetime.fromisoformat(stated.time).replace(microsecond=0)
+    with tempfile.TemporaryDirectory(prefix="verify_record.") as directory:
+        paths = {name: Path(directory, name) for name in ("response", "signature", "authorities")}
+        paths["response"].write_bytes(response)
+        paths["signature"].write_bytes(signature)
+        command = ["openssl", "ts", "-verify", "-in", str(paths["response"]), "-data", str(paths["signature"])]
+        command += ["-CAfile", str(paths["authorities"]), "-attime", str(int(when.timestamp()))]
+        for root in roots:
+            blocks = (base64.encodebytes(der) for der in (root, *links))
+            frame = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n"
+            paths["authorities"].write_bytes(b"".join(frame % block for block in blocks))
+            try:
+                none = subprocess.DEVNULL
+                done = subprocess.run(command, stdin=none, capture_output=True, check=False)  # noqa: S603 - our own list
+            except OSError:
+                return None
+            if (done.returncode, done.stdout.strip()) == (0, b"Verification: OK"):
+                return root
+    raise Defect("timestamp-authority", "no authority that is trusted vouches for the timestamp")
+
+
+def examine(piece: JsonObject, signature: bytes, pems: Sequence[str]) -> JsonObject:
+    """§6, §11: judge a piece of evidence on a signature."""
+    found = {"type": piece["type"], "status": "not_run", "time": None}
+    found |= dict.fromkeys(("authority", "code", "reason"))
+    if piece["type"] != "rfc3161" or not pems:
+        return found
+    try:
+        response = base64.b64decode(piece["data"])
+        stated = read_timestamp(response)
+        ours = hashlib.new(stated.hash_name, signature).digest() == stated.imprint
+        must(ours, "timestamp-imprint", "the timestamp is over other data")
+        root = find_authority(response, stated, signature, pems)
+    except Defect as defect:
+        return found | {"status": "bad", "code": defect.code, "reason": defect.reason}
+    if root is None:
+        return found | {"reason": "openssl is missing, which judges timestamps"}
+    return found | {"status": "good", "time": stated.time, "authority": hashlib.sha256(root).hexdigest()}
+
+
 # ---- §9  Trust policy ---------------------------------------------------------------------
 
 
@@ -921,6 +1147,7 @@ class Policy:
     expires: str | None = None
     require_timestamp: bool = False
     version: int = 1
+    authorities: Sequence[str] = ()  # certificates in PEM
 
 
 def load_policy(data: bytes, allow_example_keys: bool = False) -> Policy:  # noqa: FBT001, FBT002 - the agreed call
@@ -944,7 +1171,8 @@ def load_policy(data: bytes, allow_example_keys: bool = False) -> Policy:  # noq
             must(able, "requirement-role", reason, "require", n, "role")
     except Defect as defect:
         raise PolicyError(defect.code, defect.reason, *defect.path) from None
-    return Policy(keys, value["require"], value["expires"], value["require_timestamp"], value["version"])
+    terms = [value[name] for name in ("expires", "require_timestamp", "version", "timestamp_authorities")]
+    return Policy(keys, value["require"], *terms)
 
 
 def policy_from_keys(pems: Iterable[bytes], *, allow_example_keys: bool = False) -> Policy:
@@ -981,18 +1209,36 @@ class Signer:
     key: Key | None  # None: the policy does not know it
     index: int | None  # in `signatures`; None: it has not signed
     status: str = "not_run"  # good, bad or not_run
+    evidence: Sequence[JsonObject] = ()  # as the report has it
+
+    @property
+    def time(self) -> str | None:
+        """By when the signature existed, by the earliest good evidence; None without any."""
+        return min((item["time"] for item in self.evidence if item["time"]), default=None)
 
     def counts(self) -> bool:
         """§9: whether it may count towards a requirement (a signer: once all hold)."""
         key = self.key
         if key is None or self.status != "good" or self.role not in key.roles:
             return False
-        # Without time evidence nobody knows when a countersigner signed.
-        free = (key.not_before, key.not_after, key.revoked) == (None, None, None)
-        return free or self.role == "seal"
+        if self.role == "seal" or (key.not_before, key.not_after, key.revoked) == (None, None, None):
+            return True
+        if self.time is None:  # nobody knows when a countersigner signed
+            return False
+        ended = key.revoked is not None and key.revoked["at"] <= self.time
+        return (key.not_before or "") <= self.time < (key.not_after or "never") and not ended
 
 
-def assess_signers(seal: JsonObject, policy: Policy | None) -> list[Signer]:
+def examine_evidence(seal: JsonObject, policy: Policy | None) -> list[list[JsonObject]]:
+    """§6: judge the evidence on each signature."""
+    pems = policy.authorities if policy else ()
+    return [
+        [examine(piece, base64.b64decode(signature["sig"]), pems) for piece in signature["evidence"]]
+        for signature in seal["signatures"]
+    ]
+
+
+def assess_signers(seal: JsonObject, policy: Policy | None, evidence: Sequence[list[JsonObject]]) -> list[Signer]:
     """§8: verify each signature by a key that the policy knows, if algorithms agree."""
     known = policy.keys if policy else {}
     places: dict[str, int] = {}
@@ -1009,6 +1255,7 @@ def assess_signers(seal: JsonObject, policy: Policy | None) -> list[Signer]:
         rows.append(Signer(keyid, "countersign", algorithm, key, place))
     message = pae(encode(seal["statement"]))
     for row in rows:
+        row.evidence = () if row.index is None else evidence[row.index]
         if row.key and row.index is not None and row.algorithm == row.key.algorithm:
             signature = base64.b64decode(seal["signatures"][row.index]["sig"])
             good = is_good(row.algorithm, row.key.raw, signature, message)
@@ -1016,11 +1263,11 @@ def assess_signers(seal: JsonObject, policy: Policy | None) -> list[Signer]:
     return rows
 
 
-def as_signed(seal: JsonObject, rows: Sequence[Signer]) -> list[Signer]:
+def as_signed(seal: JsonObject, rows: Sequence[Signer], evidence: Sequence[list[JsonObject]]) -> list[Signer]:
     """§11: one row a signature, in the order of the file. Of several by one key the first was verified (§8)."""
     by_keyid = {row.keyid: row for row in rows}
     signed = [(i, by_keyid[signature["keyid"]]) for i, signature in enumerate(seal["signatures"])]
-    return [row if row.index == i else replace(row, status="not_run") for i, row in signed]
+    return [row if row.index == i else replace(row, status="not_run", evidence=evidence[i]) for i, row in signed]
 
 
 def check_signature(seal: JsonObject, rows: Sequence[Signer]) -> str | None:
@@ -1059,6 +1306,23 @@ def check_trust(statement: JsonObject, rows: Sequence[Signer], policy: Policy, n
         must(found >= need["count"], "requirement", reason)
 
 
+def check_timestamps(rows: Sequence[Signer]) -> str | None:
+    """Check 11: a good timestamp on the signature of every signer.
+
+    Return why it has not run, if so it is.
+    """
+    missing = [row for row in rows if row.role == "seal" and row.time is None]
+    if missing and all(any(_is_untold(item) for item in row.evidence) for row in missing):
+        return "openssl is missing, which judges timestamps"
+    with at("seal", "signatures"):
+        must(not missing, "timestamp-missing", "a signer's signature has no trusted timestamp")
+    return None
+
+
+def _is_untold(item: JsonObject) -> bool:
+    return bool(item["status"] == "not_run" and item["reason"])
+
+
 DISTRUST = {  # in the order in which the reasons are given
     "unknown-signer": "the policy does not know the key",
     "algorithm-mismatch": "policy and seal name different algorithms",
@@ -1074,9 +1338,10 @@ def distrust(row: Signer, sealed_at: str) -> set[str]:
     key = row.key
     if key is None:
         return {"unknown-signer"}
-    # No time evidence is examined, so nothing shows a signature to be older than `at`.
     revoked = key.revoked or {"at": "never", "reason": "not"}
-    ended = revoked["reason"] == "compromised" or revoked["at"] <= sealed_at
+    # `sealed_at` may be by whoever stole the key: then only evidence on the signature says when.
+    when = row.time if revoked["reason"] == "compromised" else sealed_at
+    ended = when is None or revoked["at"] <= when
     against = {
         "algorithm-mismatch": row.algorithm != key.algorithm,
         "unsupported-algorithm": row.index is not None and row.status == "not_run",
@@ -1110,6 +1375,7 @@ class Result:
     warnings: list[JsonObject] = field(default_factory=list)  # as the report has them
     signers: list[Signer] = field(default_factory=list)
     details: list[JsonObject] = field(default_factory=list)  # §10: of events with digests
+    evidence: list[JsonObject] = field(default_factory=list)  # on the seal itself
     events: list[JsonObject] | None = None  # None: not decodable
     statement: JsonObject | None = None
     chain_head: str | None = None
@@ -1165,7 +1431,7 @@ class Result:
         """Return the entry of this file in a hearth-verification/1 report."""
         predicate = self.statement["predicate"] if self.statement else {}
         signers = [
-            {name: vars(row)[name] for name in ("algorithm", "keyid", "role", "status")}
+            {name: vars(row)[name] for name in ("algorithm", "keyid", "role", "status", "evidence")}
             | {"name": row.key.name if row.key else None}
             for row in self.signers
         ]
@@ -1174,6 +1440,7 @@ class Result:
             "checks": [vars(check) for check in self.checks],
             "disclosures": [{name: row[name] for name in ("disclosed", "seq", "undisclosed")} for row in self.details],
             "events": None if self.events is None else len(self.events),
+            "evidence": self.evidence,
             "execution_id": self.events[0].get("execution_id") if self.events else None,
             "exit_code": self.exit_code,
             "file": file.encode("utf-8", "backslashreplace").decode(),  # it may be any bytes
@@ -1186,7 +1453,14 @@ class Result:
         }
 
 
-def verify_bytes(data: bytes, policy: Policy | None, *, now: str | None, allow_reformatted: bool = False) -> Result:
+def verify_bytes(
+    data: bytes,
+    policy: Policy | None,
+    *,
+    now: str | None,
+    allow_reformatted: bool = False,
+    require_timestamp: bool = False,
+) -> Result:
     """Verify one record (§8). Without a policy it is checked for consistency: 4 at best.
 
     `now`, in the form of §2, is for the expiry of the policy; without it a policy that
@@ -1194,7 +1468,7 @@ def verify_bytes(data: bytes, policy: Policy | None, *, now: str | None, allow_r
     """
     if now is not None and not is_scalar("timestamp", now):
         raise ValueError("now must be a timestamp in the form of §2")
-    result = Result(timestamp_demanded=policy is not None and policy.require_timestamp)
+    result = Result(timestamp_demanded=require_timestamp or (policy is not None and policy.require_timestamp))
     if len(data) > MAX_FILE:
         return result.fail("read", Defect("too-large", f"over {MAX_FILE} bytes"))
     result.note("read", "pass")
@@ -1248,13 +1522,16 @@ def _verify_seal(record: Record, seal: JsonObject, policy: Policy | None, now: s
         result.details = tell_details(record)
     result.note("sealed", "pass")
     result.run("head", check_head, record, statement)
-    rows = assess_signers(seal, policy)
-    result.signers = as_signed(seal, rows)
+    evidence = examine_evidence(seal, policy)
+    rows = assess_signers(seal, policy, evidence)
+    result.signers = as_signed(seal, rows, evidence)
+    result.evidence = [examine(piece, b"", ()) for piece in seal["evidence"]]
     result.run("signature", check_signature, seal, rows)
     result.note("trust", "not_run", "no trust policy was given")
     if policy:
         result.run("trust", check_trust, statement, rows, policy, now)
-    result.note("timestamp", "not_run", "this tool does not examine time evidence")
+    if result.timestamp_demanded:
+        result.run("timestamp", check_timestamps, rows)
     last = len(record.events) - 1
     early = statement["predicate"]["sealed_at"] < record.events[last]["timestamp"]
     result.warn("sealed-before-end", "sealed_at is earlier than the last event", [last] * early)
@@ -1264,8 +1541,15 @@ def _verify_seal(record: Record, seal: JsonObject, policy: Policy | None, now: s
     idle = [None for row in others if row.status == "good" and not row.counts()]
     reason = "it counts for nothing: its role, its window, or its revocation"
     result.warn("countersigner-not-counted", reason, idle)
-    held = len(seal["evidence"]) + sum(len(s["evidence"]) for s in seal["signatures"])
-    result.warn("evidence-not-checked", "this tool does not examine evidence", [None] * held)
+    pieces = [*result.evidence, *(item for items in evidence for item in items)]
+    reason = "evidence of another type, or of which no authority is trusted, or openssl is missing"
+    result.warn("evidence-not-checked", reason, [None for item in pieces if item["status"] == "not_run"])
+    bad = [item["reason"] for item in pieces if item["status"] == "bad"]
+    reason = f"evidence that does not hold, as if it were absent: {', '.join(sorted(set(bad)))}"
+    result.warn("evidence-invalid", reason, [None] * len(bad))
+    sealed_at = statement["predicate"]["sealed_at"]
+    before = [None for row in result.signers if row.time is not None and row.time < sealed_at]
+    result.warn("timestamp-before-seal", "a signature is older than sealed_at, which is wrong then", before[:1])
 
 
 # ---- Files, reports, the command line -----------------------------------------------------
@@ -1315,6 +1599,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     whom.add_argument("--no-trust", action="store_true", help="consistency only, 4 at best")
     least = "refuse a trust policy whose version is lower"
     add("--min-policy-version", metavar="N", type=policy_version, help=least)
+    add("--require-timestamp", action="store_true", help="on each signer's signature")
     add("--format", choices=["text", "json"], default="text", help="of the report")
     add("--allow-reformatted", action="store_true", help="rewrite re-indented files first")
     add("--allow-example-keys", action="store_true", help="trust published keys, for a try")
@@ -1354,11 +1639,14 @@ def read_policy(args: argparse.Namespace) -> Policy | None:
     return policy_from_keys(pems, allow_example_keys=allow) if pems else None
 
 
-def verify_file(name: str, policy: Policy | None, now: str, *, allow_reformatted: bool) -> Result:
+def verify_file(
+    name: str, policy: Policy | None, now: str, *, allow_reformatted: bool, require_timestamp: bool = False
+) -> Result:
     """Verify one file; whatever goes wrong becomes a result."""
     try:
         data = read_file(name, MAX_FILE)
-        return verify_bytes(data, policy, now=now, allow_reformatted=allow_reformatted)
+        options = {"allow_reformatted": allow_reformatted, "require_timestamp": require_timestamp}
+        return verify_bytes(data, policy, now=now, **options)
     except Defect as defect:
         return Result().fail("read", defect)
     except Exception as error:  # noqa: BLE001 - one file must not hide what the others are
@@ -1377,6 +1665,8 @@ def print_text(name: str, result: Result) -> None:
         who = (row.key.name or "given by --key") if row.key else "unknown"
         what = f"{row.keyid} {row.algorithm or '-'} {row.role}"
         lines.append(f"  signer       {row.status:<7}  {what} ({who})")
+        lines += [describe(item) for item in row.evidence]
+    lines += [describe(item) for item in result.evidence]
     for told in about["disclosures"]:
         names = ", ".join(told["disclosed"]) or "nothing"
         lines.append(
@@ -1389,6 +1679,13 @@ def print_text(name: str, result: Result) -> None:
     facts = "".join(f", {fact} {about[fact]}" for fact in told if about[fact] is not None)
     lines.append(f"  verdict      {about['verdict']}, exit {about['exit_code']}{facts}")
     print("\n".join(escape(line.rstrip()) for line in lines))
+
+
+def describe(item: JsonObject) -> str:
+    """Return a line about a piece of evidence."""
+    good = f"existed by {item['time']}, by the word of the authority {item['authority']}"
+    what = good if item["status"] == "good" else item["reason"] or "not examined"
+    return f"  {item['type']:<11}  {item['status']:<7}  {what}"
 
 
 def run(argv: Sequence[str] | None) -> int:
@@ -1404,7 +1701,8 @@ def run(argv: Sequence[str] | None) -> int:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # one time for all files
     entries = []
     for name in args.files:
-        result = verify_file(name, policy, now, allow_reformatted=args.allow_reformatted)
+        options = {name: vars(args)[name] for name in ("allow_reformatted", "require_timestamp")}
+        result = verify_file(name, policy, now, **options)
         entries.append(result.to_json(file=name))
         if args.format == "text":
             print_text(name, result)

@@ -97,4 +97,9 @@ def add_policy_options(parser: argparse.ArgumentParser, without: str, help_witho
         action="append",
         help="accept the new key of a rotation (keys rotate), if the old one is accepted; may be repeated, in order",
     )
+    parser.add_argument(
+        "--require-timestamp",
+        action="store_true",
+        help="demand a trusted timestamp on each signer's signature, also where the policy does not",
+    )
     return group

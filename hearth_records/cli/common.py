@@ -208,6 +208,18 @@ def read_file(path: str, decode: Callable[[bytes], _Read], limit: int = _MAX_POL
         raise CommandError(f"{path}: {error}", exit_code=UNREADABLE, hint=error.hint) from None
 
 
+def read_certificate(path: str) -> str:
+    """Return a timestamp authority's certificate in PEM, as a policy holds it. Raises `CommandError`."""
+    from hearth_records import timestamp  # noqa: PLC0415 - start-up time
+
+    def decode(data: bytes) -> str:
+        text = data.decode("latin-1").strip().replace("\r\n", "\n") + "\n"
+        timestamp.read_authority(text)
+        return text
+
+    return read_file(path, decode, timestamp.MAX_RESPONSE)
+
+
 def present_time() -> str:
     """Return the present time as a timestamp."""
     return format_timestamp(system_clock())
@@ -226,14 +238,16 @@ def read_input(path: str, limit: int = DEFAULT_LIMITS.file) -> bytes:
 
 
 def verify_input(
-    path: str, policy: TrustPolicy | None, *, allow_reformatted: bool = False
+    path: str, policy: TrustPolicy | None, *, allow_reformatted: bool = False, require_timestamp: bool = False
 ) -> tuple[bytes, VerificationReport]:
     """Return a file's bytes and what the verifier says about them. Raises `CommandError` when it cannot be read."""
     try:
         data = read_input(path)
     except OSError as error:
         raise CommandError(f"{path}: {unreadable(error).reason}", exit_code=UNREADABLE) from None
-    return data, verify_record(data, policy, now=present_time(), allow_reformatted=allow_reformatted)
+    return data, verify_record(
+        data, policy, now=present_time(), allow_reformatted=allow_reformatted, require_timestamp=require_timestamp
+    )
 
 
 def refuse(path: str, report: VerificationReport) -> NoReturn:
@@ -259,6 +273,51 @@ def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
         files.write_new(path, data, mode=mode)
     except FileExistsError:
         raise exists_already(path) from None
+
+
+def replace_record(path: str, before: bytes, after: bytes) -> None:
+    """Put a record with another closing line in the place of the one that was read: whole and durable, or not at all.
+
+    Raises:
+        CommandError: the file is not the one any more that was read.
+        OSError: it cannot be written; the old one stays.
+
+    """
+    import fcntl  # noqa: PLC0415 - start-up time
+
+    real = os.path.realpath(path)  # a link stays one
+    with files.open_regular(real) as stream:
+        try:
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _changed(path) from None
+        old = os.fstat(stream.fileno())
+        if not os.path.samestat(old, os.stat(real)) or stream.read(len(before) + 1) != before:  # noqa: PTH116 - text
+            raise _changed(path)
+        files.replace_file(real, after, old)
+
+
+def _changed(path: str) -> CommandError:
+    return CommandError(
+        f"{path}: somebody else changed it at this moment", exit_code=UNREADABLE, hint="nothing was written: try again"
+    )
+
+
+def write_changed(path: str, before: bytes, after: bytes, out: str | None) -> str:
+    """Write a record with another closing line into a new file, or in the place of the old one. Returns its name."""
+    if out is not None:
+        write_file(out, after)
+        return out
+    replace_record(path, before, after)
+    return path
+
+
+def check_output(path: str, out: str | None) -> None:
+    """Raise `CommandError`, before anything is done, for an output that cannot be written for sure."""
+    if out is None and path == "-":
+        raise CommandError("standard input has no place to write to", exit_code=USAGE, hint="name a new file: -o OUT")
+    if out is not None and os.path.lexists(out):
+        raise exists_already(out)
 
 
 def exists_already(path: str) -> CommandError:

@@ -1,9 +1,8 @@
-"""`hearth-records countersign`: add a signature to a sealed record, in a new file."""
+"""`hearth-records countersign`: add a signature to a sealed record, in its place or in a new file."""
 
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 from hearth_records import countersignature, keys
@@ -12,11 +11,11 @@ from hearth_records.cli.common import (
     UNREADABLE,
     USAGE,
     CommandError,
-    exists_already,
+    check_output,
     read_policy,
     refuse,
     verify_input,
-    write_file,
+    write_changed,
 )
 from hearth_records.cli.signing import add_key_options, read_signers
 from hearth_records.errors import SealError, escape
@@ -28,14 +27,14 @@ _USAGE_CODES = ("duplicate-signer", "signers", "countersignatures")
 
 
 def command(arguments: Sequence[str], prog: str) -> int:
-    """Write a countersigned copy; ends with the code of the verification when the record does not hold."""
-    parser = Parser(prog, "Countersign a sealed record. The seal stays as it is; the result is a new file.")
+    """Countersign a record; ends with the code of the verification when the record does not hold."""
+    parser = Parser(prog, "Countersign a sealed record. The seal and the events stay as they are.")
     parser.add_argument("file", metavar="FILE", help="a sealed record; - is standard input")
     add_key_options(parser)
     parser.add_argument(
         "--role", choices=("countersign",), default="countersign", help="what the signature is (default: countersign)"
     )
-    parser.add_argument("-o", dest="out", metavar="OUT", required=True, help="the new file")
+    parser.add_argument("-o", dest="out", metavar="OUT", help="a new file to write to (default: FILE is replaced)")
     parser.add_argument(
         "--trust",
         metavar="FILE",
@@ -44,8 +43,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
     add_min_version(parser)
     parser.add_argument("--accept-rotation", metavar="FILE", action="append", help="with --trust: as of verify-record")
     options = parser.parse_args(arguments)
-    if os.path.lexists(options.out):
-        raise exists_already(options.out)
+    check_output(options.file, options.out)
     trust = {"key": None, "without_trust": options.trust is None}
     policy = read_policy(argparse.Namespace(**{**vars(options), **trust}), "no policy")
     data, report = verify_input(options.file, policy)
@@ -59,8 +57,8 @@ def command(arguments: Sequence[str], prog: str) -> int:
     except SealError as error:
         code = USAGE if error.code in _USAGE_CODES else UNREADABLE
         raise CommandError(f"{options.file}: {error}", exit_code=code, hint=error.hint) from None
-    write_file(options.out, result)
-    print(f"countersigned {escape(options.out)}")
+    written = write_changed(options.file, data, result, options.out)
+    print(f"countersigned {escape(written)}")
     for signer in signers:
         print(f"  by {keys.keyid_of(signer.public_key)}")
     if policy is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "countersign": "add a signature to a sealed record, in a new file",
+    "countersign": "add a signature to a sealed record",
     "demo": "run a real migration, record, seal, verify and tamper with it",
     "export": "a record in a form that others check: DSSE, Sigstore bundle, SSHSIG, evidence",
     "import": "a DSSE envelope and its events, back to a record",
@@ -25,6 +25,7 @@ COMMANDS = {
     "scaffold": "regenerate rollback guidance from a record (regenerate-scaffold)",
     "schema": "the JSON Schemas",
     "show": "show a record as an operator reads it",
+    "timestamp": "by when a signature existed: timestamp request, timestamp attach (RFC 3161)",
     "trust": "trust policies: init, set, add, revoke, retire, show, check",
     "validate": "validate a record against the JSON Schema (validate-record)",
     "verify": "verify a record offline (verify-record)",

@@ -12,11 +12,11 @@ from hearth_records.errors import escape
 from hearth_records.rollback import RollbackPlanner
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from hearth_records.disclosure import DisclosureFinding
     from hearth_records.model import ExecutionRecord
-    from hearth_records.trust import TrustPolicy
     from hearth_records.verify import VerificationReport
 
 _CONSISTENT = (0, 4, 5)
@@ -33,7 +33,7 @@ def command(arguments: Sequence[str], prog: str = "regenerate-scaffold") -> int:
     parser.add_argument("--format", choices=("md", "json", "text"), default="md", help="how to write it (default: md)")
     parser.add_argument("-o", dest="out", metavar="OUT", help="a new file to write to (default: standard output)")
     options = parser.parse_args(arguments)
-    record, report = read_record(options.file, read_policy(options, "--unverified"))
+    record, report = read_record(options)
     document = documents.scaffold_document(RollbackPlanner.plan_rollback(record), report)
     if options.format == "json":
         write_output(documents.encode_document(document).decode("ascii"), options.out)
@@ -42,9 +42,10 @@ def command(arguments: Sequence[str], prog: str = "regenerate-scaffold") -> int:
     return 0
 
 
-def read_record(path: str, policy: TrustPolicy | None) -> tuple[ExecutionRecord, VerificationReport]:
+def read_record(options: argparse.Namespace) -> tuple[ExecutionRecord, VerificationReport]:
     """Return a record and its report. Raises `CommandError` unless it verifies or, without a policy, is consistent."""
-    data, report = verify_input(path, policy)
+    path, policy = options.file, read_policy(options, "--unverified")
+    data, report = verify_input(path, policy, require_timestamp=options.require_timestamp)
     if policy is not None:
         if report.exit_code:
             refuse(path, report)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hearth_records.cli.arguments import Parser, add_trust_options
-from hearth_records.cli.common import read_policy
 from hearth_records.cli.scaffold import read_record
 from hearth_records.hestia import Hestia
 from hearth_records.rollback import RollbackPlanner
@@ -22,7 +21,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
         parser, "--unverified", "go without a key: whatever is consistent is shown, marked as not verified"
     )
     options = parser.parse_args(arguments)
-    record, report = read_record(options.file, read_policy(options, "--unverified"))
+    record, report = read_record(options)
     operator = Hestia()
     print("VERIFIED" if report.exit_code == 0 else f"NOT VERIFIED: {report.verdict}", end="\n\n")
     print(operator.display_execution_summary(record))

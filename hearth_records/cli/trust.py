@@ -7,17 +7,15 @@ over it; its `version` counts up by one. Two edits at the same time cannot lose 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import fcntl
 import os
 import re
-import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
-from hearth_records import files, keys, profile
+from hearth_records import files, keys, profile, timestamp
 from hearth_records.cli.arguments import Parser, add_min_version
 from hearth_records.cli.common import (
     UNREADABLE,
@@ -25,6 +23,7 @@ from hearth_records.cli.common import (
     CommandError,
     accept_rotation,
     present_time,
+    read_certificate,
     read_file,
     write_file,
 )
@@ -49,13 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["command", "find_key", "fingerprint", "parse_time"]
 
 _MAX_POLICY: Final = 16 * 1024 * 1024
-_MAX_CERTIFICATE: Final = 1024 * 1024
 _ROLES: Final[tuple[RoleName, ...]] = get_args(RoleName)
 _MIN_PREFIX: Final = 8
 """Digits of a key id that name a key, if it is the only one that begins so."""
-_CERTIFICATE: Final = re.compile(
-    r"-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n"
-).fullmatch
 
 
 def command(arguments: Sequence[str], prog: str) -> int:
@@ -147,15 +142,6 @@ def find_key(document: PolicyDocument, text: str) -> int:
     return found[0]
 
 
-def _certificate(path: str) -> str:
-    text = read_file(path, lambda data: data.decode("latin-1"), _MAX_CERTIFICATE).strip().replace("\r\n", "\n") + "\n"
-    if not _CERTIFICATE(text):
-        raise CommandError(
-            f"{path}: not a certificate in PEM: one CERTIFICATE block, nothing around it", exit_code=UNREADABLE
-        )
-    return text
-
-
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -191,37 +177,13 @@ def _edit(options: argparse.Namespace, change: Callable[[PolicyDocument], Policy
         if document.version == profile.MAX_INTEGER:
             raise CommandError(f"{options.policy}: there is no version after {document.version}", exit_code=UNREADABLE)
         changed = msgspec.structs.replace(change(document), version=document.version + 1)
-        _replace(path, _encode(options.policy, changed, options), old)
+        files.replace_file(path, _encode(options.policy, changed, options), old)
     print(f"policy       {escape(options.policy)}, now version {changed.version}")
     return changed
 
 
 def _busy(path: str) -> CommandError:
     return CommandError(f"{path}: somebody else edits it at this moment", exit_code=UNREADABLE, hint="try again")
-
-
-def _replace(path: str, data: bytes, old: os.stat_result) -> None:
-    """Put a file in the place of another one, with its mode and owner: whole and durable, or the old one stays."""
-    directory, name = os.path.split(path)
-    scratch = os.path.join(directory, f".{name}.{os.urandom(8).hex()}.new")  # noqa: PTH118 - text, as it was named
-    try:
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor
-                with contextlib.suppress(PermissionError):  # only root gives files away
-                    os.fchown(descriptor, old.st_uid, old.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
-                stream.write(data)
-                stream.flush()
-                os.fsync(descriptor)
-            os.rename(scratch, path)  # noqa: PTH104 - as above
-        except BaseException:
-            os.unlink(scratch)  # noqa: PTH108 - as above
-            raise
-    except OSError as error:
-        error.filename, error.filename2 = path, None  # what the caller named, not the name beside it
-        raise
-    files.sync_directory(directory)
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
@@ -249,7 +211,7 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         "--timestamp-authority",
         action="append",
         metavar="CERT.pem",
-        help="a timestamp authority's certificate; may be repeated, and takes the place of those before",
+        help="the root certificate of a timestamp authority; may be repeated, and takes the place of those before",
     )
 
 
@@ -264,7 +226,14 @@ def _with_terms(document: PolicyDocument, options: argparse.Namespace) -> Policy
     if options.require_timestamp is not None:
         changes["require_timestamp"] = options.require_timestamp
     if options.timestamp_authority:
-        changes["timestamp_authorities"] = tuple(_certificate(path) for path in options.timestamp_authority)
+        authorities = tuple(read_certificate(path) for path in options.timestamp_authority)
+        if not any(timestamp.read_authority(pem).is_root for pem in authorities):
+            raise CommandError(
+                "--timestamp-authority: no certificate is self-signed, so that no chain ends",
+                exit_code=USAGE,
+                hint="name the authority's root; other certificates may stand beside it as links of a chain",
+            )
+        changes["timestamp_authorities"] = authorities
     return msgspec.structs.replace(document, **changes)
 
 
@@ -439,8 +408,19 @@ def _show_terms(document: PolicyDocument) -> None:
     print(f"expires      {document.expires or 'never'}")
     needed = "needed" if document.require_timestamp else "not needed"
     print(f"timestamps   {needed}; {len(document.timestamp_authorities)} authorities")
+    for pem in document.timestamp_authorities:
+        print(f"  authority  {_describe_authority(pem)}")
     for item in document.require:
         print(f"requires     {item.count} of role {item.role}, {escape(item.algorithm or 'any algorithm')}")
+
+
+def _describe_authority(pem: str) -> str:
+    try:
+        authority = timestamp.read_authority(pem)
+    except HearthRecordsError as error:
+        return f"NONE: {error}"
+    subject = escape(authority.certificate.subject.rfc4514_string())
+    return f'"{subject}", sha256 {authority.digest}{"" if authority.is_root else ", no root but a link of a chain"}'
 
 
 def _show_key(entry: TrustedKey) -> None:
@@ -463,6 +443,14 @@ def _check(options: argparse.Namespace) -> int:
     document = _read(options.policy, options).document
     if document.expires is not None and document.expires <= present_time():
         raise CommandError(f"{options.policy}: the policy expired at {document.expires}", exit_code=UNREADABLE)
+    for index, pem in enumerate(document.timestamp_authorities):
+        try:
+            timestamp.read_authority(pem)
+        except HearthRecordsError as error:
+            error.pointer = f"/timestamp_authorities/{index}"
+            raise CommandError(f"{options.policy}: {error}", exit_code=UNREADABLE) from None
+    if document.require_timestamp and not document.timestamp_authorities:
+        print("note: timestamps are required, and the policy names no timestamp authority: no record meets that")
     for item in document.require:
         able = [
             entry

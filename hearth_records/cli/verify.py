@@ -21,13 +21,13 @@ from hearth_records.verify import combine_exit_codes, report_unreadable, verify_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hearth_records.trust import TrustPolicy
+    from hearth_records.trust import EvidenceFinding, TrustPolicy
     from hearth_records.verify import VerificationReport
 
 _MEANS = {
     0: (
         "every check that was asked for holds; authentic is not true: it says which keys sealed what, "
-        "not that the execution was right; without a timestamp, when is only the sealer's word"
+        "not that the execution was right"
     ),
     1: "altered, or wrong: do not rely on it",
     3: "this file cannot be judged",
@@ -53,6 +53,7 @@ Verify execution records offline.
                         refuse a trust policy whose version is lower
   --accept-rotation FILE
                         accept the new key of a rotation, if the old one is accepted; may be repeated, in order
+  --require-timestamp   demand a trusted timestamp on each signer's signature
   --format text|json    how to report (default: text)
   --allow-reformatted   rewrite a re-formatted file to its frame first, and say so
   --allow-example-keys  accept the published example keys, which prove nothing
@@ -72,6 +73,7 @@ class Options:
         self.min_policy_version: int | None = None
         self.accept_rotation: list[str] | None = None
         self.without_trust = False
+        self.require_timestamp = False
         self.format = "text"
         self.allow_reformatted = False
         self.allow_example_keys = False
@@ -120,6 +122,7 @@ class Options:
 
 _FLAGS = {
     "--no-trust": "without_trust",
+    "--require-timestamp": "require_timestamp",
     "--allow-reformatted": "allow_reformatted",
     "--allow-example-keys": "allow_example_keys",
     "--help": "help",
@@ -156,8 +159,20 @@ def _verify(path: str, policy: TrustPolicy | None, options: Options) -> Verifica
             data = read_input(path)
         except OSError as error:
             return report_unreadable(error)
-        return verify_record(data, policy, now=present_time(), allow_reformatted=options.allow_reformatted)
-    return verify_file(path, policy, now=present_time(), allow_reformatted=options.allow_reformatted)
+        return verify_record(
+            data,
+            policy,
+            now=present_time(),
+            allow_reformatted=options.allow_reformatted,
+            require_timestamp=options.require_timestamp,
+        )
+    return verify_file(
+        path,
+        policy,
+        now=present_time(),
+        allow_reformatted=options.allow_reformatted,
+        require_timestamp=options.require_timestamp,
+    )
 
 
 def _text(path: str, report: VerificationReport, palette: Palette) -> str:
@@ -177,13 +192,15 @@ def _text(path: str, report: VerificationReport, palette: Palette) -> str:
         ("file", f"sha256 {report.sha256}" if report.sha256 else None),
         ("execution", escape(report.execution_id) if report.execution_id else None),
         ("events", f"{report.events}, chain head {report.chain_head}" if report.events else None),
-        ("sealed at", f"{report.sealed_at}, by the sealer's word" if report.sealed_at else None),
+        ("sealed at", f"{report.sealed_at}, by the sealer's word{_by_when(report)}" if report.sealed_at else None),
     ]
     lines += [f"  {name:<12} {value}" for name, value in facts if value]
     for finding in report.signers:
         name = f'"{escape(finding.name)}"' if finding.name is not None else "a key that is not known"
         state = {"good": "good", "bad": "BAD", "not_run": "not checked"}[finding.status]
         lines.append(f"  {finding.role:<12} {state}: {name}, {escape(finding.algorithm or 'unknown')} {finding.keyid}")
+        lines += [_evidence(item) for item in finding.evidence]
+    lines += [_evidence(item) for item in report.evidence]
     lines += _disclosed(report)
     for warning in report.warnings:
         place = "" if warning.seq is None else f", first at event {warning.seq}"
@@ -204,6 +221,23 @@ def _disclosed(report: VerificationReport) -> Iterator[str]:
         yield f"  {'details':<12} event {finding.seq}: {'; '.join(said)}"
     if (more := len(report.disclosures) - _MAX_DETAILS) > 0:
         yield f"  {'details':<12} {more} more events; --format json names them all"
+
+
+def _by_when(report: VerificationReport) -> str:
+    """Return what timestamps add to the sealer's word: by when every signer had signed."""
+    times = [finding.time for finding in report.signers if finding.role == "seal"]
+    known = [time for time in times if time is not None]
+    if not known or len(known) < len(times):
+        return " only"
+    return f"; by {max(known)} at the latest, by that of timestamp authorities"
+
+
+def _evidence(item: EvidenceFinding) -> str:
+    if item.status == "good":
+        text = f"good: existed by {item.time}, by the word of the authority {item.authority}"
+    else:
+        text = "not checked" if item.status == "not_run" else f"BAD, as if absent: {escape(item.reason or '')}"
+    return f"  {escape(item.type):<12} {text}"
 
 
 def main() -> int:
