@@ -302,7 +302,7 @@ class DigestIndex:
         """Raise `SealError` unless every disclosure belongs to exactly one digest of these events."""
         if self._doubled is not None:
             raise SealError("a digest stands in two events", code="disclosure-digest-twice", seq=self._doubled)
-        if any(a >= b for a, b in itertools.pairwise(disclosures)):
+        if len(disclosures) > 1 and any(a >= b for a, b in itertools.pairwise(disclosures)):
             raise SealError(
                 "disclosures are sorted by ASCII, each once", code="disclosure-order", pointer="/disclosures"
             )

@@ -16,14 +16,12 @@ can be withheld, as a member of `details` itself (FORMAT §6); anywhere else it 
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import decimal
 import enum
 import itertools
 import math
 import os
-import pathlib
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final, overload
@@ -329,7 +327,7 @@ class _Walk:
             return decimal.Decimal.__str__(value) if finite else self.mark(value, depth, pointer)
         if isinstance(value, _AS_TEXT):
             return self._text(msgspec.to_builtins(_as_base(value)), depth, pointer)
-        if isinstance(value, (pathlib.PurePath, os.PathLike)):
+        if isinstance(value, os.PathLike):
             return self.convert(os.fspath(value), depth, pointer)
         return self._container(value, depth, pointer)
 
@@ -349,7 +347,9 @@ class _Walk:
                 return self._items(_take(value), depth, pointer)
             if isinstance(value, (set, frozenset)):
                 return sorted(self._items(_take(value), depth, pointer), key=profile.encode)
-            if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            if hasattr(type(value), "__dataclass_fields__"):
+                import dataclasses  # noqa: PLC0415 - start-up time: it brings half of the interpreter's own tools
+
                 fields = dataclasses.fields(value)
                 return self._members([(field.name, getattr(value, field.name)) for field in fields], depth, pointer)
             if isinstance(value, msgspec.Struct):
@@ -402,7 +402,7 @@ class _Walk:
         )
 
     def _key_text(self, key: object) -> str | None:
-        if isinstance(key, (str, int, enum.Enum, *_AS_TEXT, pathlib.PurePath)) and not isinstance(key, bool):
+        if isinstance(key, (str, int, enum.Enum, *_AS_TEXT, os.PathLike)) and not isinstance(key, bool):
             text = _Walk(strict=False).convert(key, _DETAILS_DEPTH, "")
             return str(text) if isinstance(text, (str, int)) else None
         return None

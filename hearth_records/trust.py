@@ -275,18 +275,23 @@ class TrustPolicy:
         """
         self._check_expiry(now)
         times = {finding.keyid: finding.time for finding in reversed(findings) if finding.evidence}
-        faults = [self._fault_of(signer, predicate.sealed_at, times.get(signer.keyid)) for signer in predicate.signers]
-        if found := [fault for fault in faults if fault is not None]:
-            raise min(found, key=lambda fault: _REASONS.index(fault.code))
+        faults = []
+        for signer in predicate.signers:
+            fault = self._fault_of(signer, predicate.sealed_at, times.get(signer.keyid))
+            if fault is not None:
+                faults.append(fault)
+        if faults:
+            raise min(faults, key=lambda fault: _REASONS.index(fault.code))
         for index, requirement in enumerate(self.document.require):
-            counted = {
-                self.counted_as.get(finding.keyid, finding.keyid)
-                for finding in findings
-                if finding.role == requirement.role
-                and finding.status == "good"
-                and requirement.algorithm in (None, finding.algorithm)
-                and (finding.role == "seal" or self.countersignature_counts(finding.keyid, finding.time))
-            }
+            counted = set()
+            for finding in findings:
+                if (
+                    finding.role == requirement.role
+                    and finding.status == "good"
+                    and requirement.algorithm in (None, finding.algorithm)
+                    and (finding.role == "seal" or self.countersignature_counts(finding.keyid, finding.time))
+                ):
+                    counted.add(self.counted_as.get(finding.keyid, finding.keyid))
             if len(counted) < requirement.count:
                 raise TrustError(
                     f"{requirement.count} good signatures of role {requirement.role}"
@@ -326,21 +331,23 @@ class TrustPolicy:
         if found is None:
             return TrustError("a signer is not known to the policy", code="unknown-signer", actual=signer.keyid)
         entry, _key = found
-        who = quote(entry.name)
         if signer.algorithm != entry.algorithm:
             return TrustError(
-                f"the seal and the policy disagree about the algorithm of {who}",
+                f"the seal and the policy disagree about the algorithm of {quote(entry.name)}",
                 code="algorithm-mismatch",
                 expected=entry.algorithm,
                 actual=signer.algorithm,
             )
         if "seal" not in entry.roles:
             return TrustError(
-                f"{who} may not seal records", code="role", expected="seal", actual=", ".join(entry.roles)
+                f"{quote(entry.name)} may not seal records",
+                code="role",
+                expected="seal",
+                actual=", ".join(entry.roles),
             )
         if not entry.is_valid_at(sealed_at):
             return TrustError(
-                f"the record was sealed outside the window of {who}",
+                f"the record was sealed outside the window of {quote(entry.name)}",
                 code="outside-window",
                 expected=f"{entry.not_before or '…'} to {entry.not_after or '…'}",
                 actual=sealed_at,
@@ -352,7 +359,7 @@ class TrustPolicy:
         when = time if compromised else sealed_at
         if when is None or when >= entry.revoked.at:
             return TrustError(
-                f"{who} was revoked as {entry.revoked.reason} at {entry.revoked.at}",
+                f"{quote(entry.name)} was revoked as {entry.revoked.reason} at {entry.revoked.at}",
                 code="revoked",
                 actual=when,
                 hint="a trusted timestamp on the signature, older than that, would show that it was made before"

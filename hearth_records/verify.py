@@ -121,6 +121,18 @@ VERDICTS: Final[dict[ExitCode, Verdict]] = {
     5: "incomplete",
     70: "error",
 }
+_HEAD: Final = (
+    "predicate/chain/head",
+    "predicate/chain/length",
+    "subject/0/digest/sha256",
+    "subject/0/name",
+    "predicate/execution_id",
+    "predicate/plan_id",
+    "predicate/live_mode_state",
+    "predicate/series",
+    "predicate/status",
+)
+"""What statement and events have to agree on, in the order in which it is looked at."""
 _SEVERITY: Final[tuple[ExitCode, ...]] = (70, 1, 3, 5, 4)
 _UNTRUSTED: Final[ExitCode] = 4
 TIMESTAMP_TYPE: Final = "rfc3161"
@@ -411,26 +423,38 @@ class _Run:
         predicate, subject = statement.predicate, statement.subject[0]
         start = self.first if isinstance(self.first, ExecutionStarted) else None
         finished = self.last if isinstance(self.last, ExecutionFinished) else None
-        pairs: list[tuple[str, object, object]] = [
-            ("predicate/chain/head", self.chain.head, predicate.chain.head),
-            ("predicate/chain/length", self.chain.length, predicate.chain.length),
-            ("subject/0/digest/sha256", self.chain.head, subject.digest.sha256),
-            ("subject/0/name", start and start.execution_id, subject.name),
-            ("predicate/execution_id", start and start.execution_id, predicate.execution_id),
-            ("predicate/plan_id", start and start.plan.plan_id, predicate.plan_id),
-            ("predicate/live_mode_state", start and start.live_mode_state, predicate.live_mode_state),
-            ("predicate/series", start and start.series, predicate.series),
-            ("predicate/status", finished and finished.status, predicate.status),
-        ]
-        for place, expected, actual in pairs:
-            if expected != actual:
-                raise SealError(
-                    "the seal is not about these events",
-                    code=place.rpartition("/")[2],
-                    pointer=f"/seal/statement/{place}",
-                    expected=_plain(expected),
-                    actual=_plain(actual),
-                )
+        expected = (
+            self.chain.head,
+            self.chain.length,
+            self.chain.head,
+            start and start.execution_id,
+            start and start.execution_id,
+            start and start.plan.plan_id,
+            start and start.live_mode_state,
+            start and start.series,
+            finished and finished.status,
+        )
+        actual = (
+            predicate.chain.head,
+            predicate.chain.length,
+            subject.digest.sha256,
+            subject.name,
+            predicate.execution_id,
+            predicate.plan_id,
+            predicate.live_mode_state,
+            predicate.series,
+            predicate.status,
+        )
+        if expected == actual:
+            return
+        place, one, other = next(row for row in zip(_HEAD, expected, actual, strict=True) if row[1] != row[2])
+        raise SealError(
+            "the seal is not about these events",
+            code=place.rpartition("/")[2],
+            pointer=f"/seal/statement/{place}",
+            expected=_plain(one),
+            actual=_plain(other),
+        )
 
     # -- 9 to 11: signatures and the policy ---------------------------------------------------------------------------
 
@@ -445,21 +469,15 @@ class _Run:
             self.fail("signature", error)
         algorithms = {signer.keyid: signer.algorithm for signer in predicate.signers}
         message = preimage(seal.statement)
-        # The first signature of a key is its signature; another one is out of place, and not tried.
-        firsts = {signature.keyid: signature for signature in reversed(seal.signatures)}
-        self.findings = tuple(
-            [
-                self._try(
-                    signature,
-                    algorithms.get(signature.keyid),
-                    message,
-                    first=signature is firsts[signature.keyid],
-                    evidence=self._examine(signature, index) if signature.evidence else (),
-                )
-                for index, signature in enumerate(seal.signatures)
-            ]
-        )
-        for index, finding in enumerate(self.findings):
+        findings = []
+        tried: set[str] = set()
+        for index, signature in enumerate(seal.signatures):
+            # The first signature of a key is its signature; another one is out of place, and not tried.
+            first = signature.keyid not in tried
+            tried.add(signature.keyid)
+            evidence = self._examine(signature, index) if signature.evidence else ()
+            finding = self._try(signature, algorithms.get(signature.keyid), message, first=first, evidence=evidence)
+            findings.append(finding)
             if finding.status == "bad":
                 place = f"/seal/signatures/{index}/sig"
                 self.fail(
@@ -468,11 +486,13 @@ class _Run:
                 )
             elif finding.status == "good" and finding.role == "seal":
                 self.passed.add("signature")
+            if evidence and finding.time is not None and finding.time < predicate.sealed_at:
+                self.warn(
+                    "timestamp-before-seal", "a signature has a timestamp from before sealed_at, which is wrong then"
+                )
+        self.findings = tuple(findings)
         if self.timestamp_demanded:
             self._check("timestamp", lambda: self._check_timestamps(predicate))
-        times = [finding.time for finding in self.findings if finding.evidence]
-        if any(time is not None and time < predicate.sealed_at for time in times):
-            self.warn("timestamp-before-seal", "a signature has a timestamp from before sealed_at, which is wrong then")
         if self.policy is None:
             return
         policy = self.policy
@@ -605,6 +625,8 @@ def check_arrangement(seal: Seal) -> None:
     """Raise `SealError` unless there is exactly one signature a signer, in order, then others by key id (FORMAT §6)."""
     names = [signer.keyid for signer in seal.statement.predicate.signers]
     found = [signature.keyid for signature in seal.signatures]
+    if found == names:
+        return
     if found[: len(names)] != names:
         missing = next((name for name in names if name not in found), None)
         raise SealError(

@@ -482,7 +482,7 @@ def test_an_edit_is_durable_before_it_is_reported(call: Call, box: Path, monkeyp
     monkeypatch.setattr(os, "fsync", sync)
     assert call("trust add", "trust.json", "two.pub").code == 0
     file, directory = synced
-    assert Path(file).name.startswith(".trust.json.")
+    assert (Path(file).suffix, Path(file).parent) == (".new", box.resolve())
     assert Path(directory) == box.resolve()
 
 
