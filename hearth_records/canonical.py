@@ -115,7 +115,6 @@ class Version:
         self.decode_closing: Callable[[bytes], Closing] = msgspec.json.Decoder(closing).decode
         self.closing_members = frozenset(closing.__struct_encode_fields__)
 
-
     def decode_lines(self, lines: list[bytes]) -> list[AnyEvent]:
         """Return the events in lines of which each is one, else anything or an error of the parser.
 
