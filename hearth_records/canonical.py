@@ -16,7 +16,7 @@ import hashlib
 import io
 import itertools
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -82,8 +82,6 @@ _AROUND: Final = len(",\n") + 1
 _BATCH: Final = 64 * 1024
 """Bytes of events that are decoded in one go."""
 _STREAM_CHUNK: Final = 1024 * 1024
-_END: Final = 15
-"""Bytes at the end of a line that tell the types of events from each other: `"step_started"}`."""
 _SHORTEST: Final = 2
 """Lines of a sealed record behind its opening line: an event and the closing line."""
 _encode = profile.encode
@@ -101,27 +99,16 @@ class Version:
     that derives from the one of `model` that it stands for, so that lifecycle, seal and views take it as it is.
     """
 
-    __slots__ = ("_decoders", "closing_members", "decode_closing", "decode_event", "name", "opening")
+    __slots__ = ("closing_members", "decode_closing", "decode_event", "decode_lines", "name", "opening")
 
     def __init__(self, name: str, events: Any, closing: type[Closing]) -> None:  # noqa: ANN401 - a union of structs
         decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(events)
         self.name = name
         self.opening = b'{"format":"%b","events":[\n' % name.encode()
         self.decode_event: Callable[[bytes], AnyEvent] = decoder.decode
-        self._decoders: dict[bytes, Callable[[bytes], AnyEvent]] = {
-            f'"type":"{kind.__struct_config__.tag}"}}'[-_END:].encode(): msgspec.json.Decoder(kind).decode
-            for kind in get_args(events)
-        }
+        self.decode_lines: Callable[[bytes], list[AnyEvent]] = decoder.decode_lines
         self.decode_closing: Callable[[bytes], Closing] = msgspec.json.Decoder(closing).decode
         self.closing_members = frozenset(closing.__struct_encode_fields__)
-
-    def decode_lines(self, lines: list[bytes]) -> list[AnyEvent]:
-        """Return the events in lines of which each is one, else anything or an error of the parser.
-
-        The type stands at the end of most lines: a decoder of that type alone need not look for it first.
-        """
-        decoders, decode_event = self._decoders, self.decode_event
-        return [decoders.get(line[-_END:], decode_event)(line) for line in lines]
 
 
 _WRITTEN: Final = Version(FORMAT, AnyEvent, Closing)
@@ -184,10 +171,11 @@ _DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)
 def _decode_lines(lines: list[bytes], version: Version = _WRITTEN) -> DecodedEvents:
     """Return the events in `lines` when all is well; raises one of `_DOUBT` when a closer look is needed.
 
-    Canonical bytes hold no line break, so that equal bytes of as many lines mean equal lines.
+    Canonical bytes hold no line break, so that equal bytes, as many as there are lines, mean equal lines.
     """
-    events = version.decode_lines(lines)
-    if profile.encode_lines(events) != b"\n".join(lines) + b"\n":
+    joined = b"\n".join(lines) + b"\n"
+    events = version.decode_lines(joined)
+    if len(events) != len(lines) or profile.encode_lines(events) != joined:
         raise ValueError
     if not are_timestamps([event.timestamp for event in events]):
         raise ValueError

@@ -46,13 +46,6 @@ class ChainState:
     def follow(self, events: Sequence[Event], digests: Sequence[str]) -> None:
         """Take the next events and their hashes."""
         head, length = self.head, self.length
-        if (
-            self._pending is None
-            and [event.previous_event_hash for event in events] == [head, *digests[:-1]]
-            and [event.seq for event in events] == list(range(length, length + len(digests)))
-        ):
-            self.head, self.length = digests[-1], length + len(digests)
-            return
         for event, digest in zip(events, digests, strict=True):
             if event.previous_event_hash != head or event.seq != length or self._pending is not None:
                 self.head, self.length = head, length
