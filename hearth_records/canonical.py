@@ -201,7 +201,11 @@ def _hash_lines(lines: list[bytes]) -> list[str]:
 def _too_large(position: int, limits: Limits) -> NoReturn:
     limit = limits.first_event if position == 0 else limits.event
     raise FormatError(
-        f"an event here has at most {limit} bytes", code="too-large", seq=position, pointer=f"/events/{position}"
+        "an event has more bytes than it may",
+        code="too-large",
+        seq=position,
+        pointer=f"/events/{position}",
+        expected=limit,
     )
 
 
@@ -504,7 +508,9 @@ def _read_opening(stream: LineSource) -> Version:
         raise FormatError("the file is empty", code="empty")
     check_version(line)
     if any(version.opening.startswith(line) for version in VERSIONS.values()):
-        raise FormatError("the file was cut inside its opening line", code="frame")
+        raise FormatError(
+            "the file was cut inside its opening line", code="frame", hint="nothing of its events is there: ask again"
+        )
     raise FormatError(f"the file does not begin with the opening line of {FORMAT}", code="frame")
 
 

@@ -547,6 +547,17 @@ def test_an_event_has_at_most_its_limit(position: int, spare: int) -> None:
             refuse()
         assert (caught.value.check, caught.value.code) == ("canonical", "too-large")
         assert (caught.value.seq, caught.value.pointer) == (position, f"/events/{position}")
+        assert caught.value.expected == len(line) + spare
+
+
+def test_a_file_that_was_cut_in_its_opening_line_is_told_from_another_file() -> None:
+    hints = []
+    for data in (OPENING[:-1], OPENING[:20], b"x" + OPENING, b"{}"):
+        with pytest.raises(FormatError) as caught:
+            decode_record(data)
+        assert (caught.value.check, caught.value.code) == ("canonical", "frame")
+        hints.append(caught.value.hint is not None)
+    assert hints == [True, True, False, False]
 
 
 def test_the_default_limits_of_events() -> None:

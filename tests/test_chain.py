@@ -175,3 +175,11 @@ def test_the_first_fault_is_the_one_that_is_said() -> None:
     with pytest.raises(ChainError) as caught:
         check_chain(tuple(events))
     assert (caught.value.code, caught.value.seq) == ("link", 1)
+
+
+def test_a_chain_of_more_events_than_there_are_small_integers_holds() -> None:
+    events = list(EVENTS[:1])
+    for seq in range(1, 600):
+        events.append(change(EVENTS[1], seq=int(str(seq)), previous_event_hash=event_hash(events[-1])))
+    assert follow(events, event_hash(events[-1])) is None
+    assert follow(events, together=True) is None
