@@ -1262,3 +1262,13 @@ def test_other_documents_are_read_as_strictly() -> None:
     with pytest.raises(FormatError) as caught:
         decode_document(b"[]", PlanDocument, what="plan")
     assert (caught.value.check, caught.value.code, caught.value.pointer) == ("shape", "type", "")
+
+
+def test_events_stand_from_the_first_place_on_unless_it_is_told_otherwise() -> None:
+    for refuse in (decode_event, lambda line: decode_events([line])):
+        with pytest.raises(FormatError) as caught:
+            refuse(b'{"type":"none"}')
+        assert (caught.value.seq, caught.value.pointer) == (0, "/events/0/type")
+    line = GOLDEN_LINES[1]
+    limits = Limits(first_event=len(line), event=len(line) - 1)
+    assert decode_event(line, limits=limits).seq == decode_events([line], limits=limits).events[0].seq == 1

@@ -22,9 +22,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hearth_records import ExecutionObserver, HearthKernel, Journal, LocalSigner, PublicKey, TrustPolicy, verify_record
 from hearth_records.files import sync_directory
 from hearth_records.keys import check_ed25519_point, generate_private_key, public_key_to_pem
+from hearth_records.model import AnyEvent
 from hearth_records.statement import preimage
 from hearth_records.trust import encode_policy
 
@@ -88,6 +91,24 @@ def bench_verification(signer: LocalSigner, rounds: int, count: int) -> None:
         show(name, values, "≥ 0.50")
 
 
+def bench_reading(signer: LocalSigner, rounds: int, count: int) -> None:
+    """The least that verifying can cost: decode the events, write them again, hash each, and verify the signature."""
+    sealed = record_execution().seal(signer)
+    lines = [line.removeprefix(b",") for line in sealed.data.splitlines()[1:-1]]
+    raw = PublicKey(signer.public_key)
+    message, signature = preimage(sealed.statement), sealed.seal.signatures[0].sig_bytes
+    decode, encode = msgspec.json.Decoder(AnyEvent).decode, msgspec.json.Encoder(order="sorted").encode
+
+    def read() -> None:
+        for line in lines:
+            encode(decode(line))
+            hashlib.sha256(line).hexdigest()
+        raw.verify(signature, message)
+
+    values = ratios(lambda: raw.verify(signature, message), read, rounds, count)
+    show("the same: decode, write, hash, verify, and no check ÷ raw", values, "reported")
+
+
 def policy_of(signer: LocalSigner, keys: int) -> TrustPolicy:
     """Return a policy of so many keys, the signer's last."""
     others = [LocalSigner(generate_private_key()) for _ in range(keys - 1)]
@@ -149,8 +170,6 @@ def write_long_record(path: Path, signer: LocalSigner, events: int) -> None:
             head = write(started if seq % 2 else completed, seq, (seq - 1) // 2)
         head = write(finished, events - 1, 0)
         statement = sealed.statement
-        import msgspec  # noqa: PLC0415 - only here
-
         predicate = msgspec.structs.replace(
             statement.predicate, chain=type(statement.predicate.chain)(head=head, length=events)
         )
@@ -320,6 +339,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hearth-benchmark-") as name:
         directory = Path(name)
         bench_verification(signer, rounds, count)
+        bench_reading(signer, rounds, count)
         bench_policy(signer, rounds)
         bench_recording(signer, rounds, count // 2)
         bench_startup(signer, directory, rounds)
