@@ -140,7 +140,7 @@ def decode_event(
     try:
         return _decode_lines([data], version).events[0]
     except _DOUBT:
-        _explain(data, version.decode_event, f"/events/{position}", position)
+        _explain(data, version.decode_event, position)
 
 
 class DecodedEvents(NamedTuple):
@@ -179,10 +179,7 @@ def _decode_lines(lines: list[bytes], version: Version = _WRITTEN) -> DecodedEve
         raise ValueError
     if not are_timestamps([event.timestamp for event in events]):
         raise ValueError
-    hashes = _hash_lines(lines)
-    links = [event.previous_event_hash for event in events]
-    linked = links[0] is None and links[1:] == hashes[:-1]  # then each is a digest, of the event before
-    if not linked and not are_digests([link for link in links if link is not None]):
+    if not are_digests([event.previous_event_hash for event in events if event.previous_event_hash is not None]):
         raise ValueError
     details = profile.encode_lines([event.details_json for event in events])
     hold_digests = b'"_sd"' in details
@@ -190,7 +187,7 @@ def _decode_lines(lines: list[bytes], version: Version = _WRITTEN) -> DecodedEve
     if hold_digests or b'"..."' in details:
         for event in events:
             check_details(event.details)
-    return DecodedEvents(events, hashes, hold_digests)
+    return DecodedEvents(events, _hash_lines(lines), hold_digests)
 
 
 def _hash_lines(lines: list[bytes]) -> list[str]:
@@ -256,22 +253,26 @@ def _check_digest_list(value: object) -> None:
         )
 
 
-def _explain(data: bytes, decode: Callable[[bytes], object], base: str, seq: int | None, depth: int = 0) -> NoReturn:
-    """Raise the `FormatError` that says why a line is not good: the untyped rules first, then the typed ones."""
+def _explain(data: bytes, decode: Callable[[bytes], object], position: int) -> NoReturn:
+    """Raise the `FormatError` that says why an event is not good: the untyped rules first, then the typed ones."""
     try:
-        value = profile.decode(data, depth=depth)
-        _check_shape(data, value, decode)
+        _check_shape(data, profile.decode(data), decode)
     except FormatError as error:
-        error.pointer = base + (error.pointer or "")
-        error.seq = seq
+        error.pointer = f"/events/{position}{error.pointer or ''}"
+        error.seq = position
         raise error from None
-    # Both doors say that it is good and yet it was refused: a fault of this library, never a pass.
+    _refuse(f"/events/{position}", position)
+
+
+def _refuse(pointer: str, seq: int | None = None) -> NoReturn:
+    """Raise the error for what both doors call good and was yet refused: a fault of this library, never a pass."""
     raise FormatError(
-        "not accepted, for a reason that is not known", check="shape", code="shape", seq=seq, pointer=base
+        "not accepted, for a reason that is not known", check="shape", code="shape", seq=seq, pointer=pointer
     )
 
 
 def _check_shape(data: bytes, value: profile.JSONValue, decode: Callable[[bytes], object]) -> None:
+    """Raise the `FormatError` that says which typed rule canonical bytes break."""
     try:
         struct = decode(data)
     except msgspec.ValidationError as error:
@@ -369,7 +370,8 @@ def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS, version: Versio
     value = profile.decode(data, depth=-1)
     if value.keys() != version.closing_members:
         raise FormatError("the closing line has the members disclosures and seal", code="frame")
-    _explain(data, version.decode_closing, "", None, depth=-1)
+    _check_shape(data, value, version.decode_closing)
+    _refuse("")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -378,9 +380,9 @@ def decode_closing(line: bytes, limits: Limits = DEFAULT_LIMITS, version: Versio
 class LineKind(enum.Enum):
     """What lines of a file hold: events, what closes the record, or a tail that was cut."""
 
-    EVENTS = 1
-    CLOSING = 2
-    TORN = 3
+    EVENTS = enum.auto()
+    CLOSING = enum.auto()
+    TORN = enum.auto()
 
 
 class LineSource(Protocol):

@@ -681,16 +681,21 @@ def test_the_golden_lines_take_both_paths() -> None:
     assert all(assert_same(line) for line in GOLDEN_LINES)
 
 
-def test_what_is_refused_without_a_reason_is_refused_all_the_same(sealed: SealedRecord) -> None:
-    explain = canonical._explain  # noqa: SLF001 - the guard behind the two paths, should they ever disagree
-    closing = b"{" + closing_line(sealed)[2:].removesuffix(b"\n")
-    for data, door, base in (
-        (GOLDEN_LINES[1], canonical.VERSIONS["hearth-record/1"].decode_event, "/events/1"),
-        (closing, canonical.VERSIONS["hearth-record/1"].decode_closing, ""),
+def test_what_is_refused_without_a_reason_is_refused_all_the_same(
+    sealed: SealedRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Should the two paths ever disagree: what writes canonical bytes is made to write others.
+    line = closing_line(sealed).removesuffix(b"\n")
+    monkeypatch.setattr(profile, "encode_lines", lambda _values: b"")
+    monkeypatch.setattr(canonical, "_encode", lambda value: profile.encode(value) + b" ")
+    for refuse, pointer, seq in (
+        (lambda: decode_event(GOLDEN_LINES[1], 1), "/events/1", 1),
+        (lambda: decode_closing(line), "", None),
     ):
         with pytest.raises(FormatError) as caught:
-            explain(data, door, base, None)
-        assert (caught.value.check, caught.value.code, caught.value.pointer) == ("shape", "shape", base)
+            refuse()
+        assert (caught.value.check, caught.value.code) == ("shape", "shape")
+        assert (caught.value.pointer, caught.value.seq) == (pointer, seq)
 
 
 # --- arbitrary bytes: only FormatError may come out ------------------------------------------------------------------
