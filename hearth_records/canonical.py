@@ -82,8 +82,6 @@ _AROUND: Final = len(",\n") + 1
 _BATCH: Final = 64 * 1024
 """Bytes of events that are decoded in one go."""
 _STREAM_CHUNK: Final = 1024 * 1024
-_SHORTEST: Final = 2
-"""Lines of a sealed record behind its opening line: an event and the closing line."""
 _encode = profile.encode
 
 _T = TypeVar("_T")
@@ -412,11 +410,6 @@ def open_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> tuple[Ver
         FormatError: `check` is "canonical"; "shape" for a version that is not supported. Also while iterating.
 
     """
-    if isinstance(stream, io.BytesIO):
-        data = stream.getvalue()
-        for version in VERSIONS.values():
-            if lines := _split(data, version.opening, limits):
-                return version, iter([(LineKind.EVENTS, lines[:-1]), (LineKind.CLOSING, lines[-1:])])
     return _read_opening(stream), _read_rest(stream, limits)
 
 
@@ -452,20 +445,6 @@ def _read_rest(stream: LineSource, limits: Limits) -> Iterator[Lines]:
         if len(line) - (line[0] == _COMMA) > (limits.event if position else limits.first_event):
             _too_large(position, limits)  # whether it ends in a line break or not
         yield LineKind.TORN, [line]
-
-
-def _split(data: bytes, opening: bytes, limits: Limits) -> list[bytes] | None:
-    """Return the events and the closing line of a small file that keeps to the frame, cut in one go, or None."""
-    smallest = min(_BATCH, limits.first_event, limits.event, limits.closing)
-    if len(data) > smallest or not data.startswith(opening):
-        return None
-    _opening, *lines = io.BytesIO(data).readlines()  # finds line breaks faster than `split` does
-    if len(lines) < _SHORTEST or lines[0][0] in b",]" or not lines[-1].startswith(b"],"):
-        return None
-    closing = lines.pop()
-    events = [lines[0][:-1], *[line[1:-1] for line in lines[1:]]]
-    good = closing.endswith(b"\n") and b"".join((opening, b"\n,".join(events), b"\n", closing)) == data
-    return [*events, closing[:-1]] if good else None
 
 
 def _read_closing(line: bytes, stream: LineSource, limits: Limits, position: int) -> tuple[LineKind, list[bytes]]:
