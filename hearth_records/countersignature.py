@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hearth_records.errors import SealError, quote
+from hearth_records.errors import SealError, TrustError, quote
 from hearth_records.keys import public_key
 from hearth_records.model import MAX_COUNTERSIGNATURES
 from hearth_records.seal import name_signers, rewrite_closing, sign_message
@@ -31,14 +31,19 @@ __all__ = ["blocking_check", "check_holds", "countersign"]
 def blocking_check(report: VerificationReport) -> CheckResult | None:
     """Return the failed check because of which a record is not countersigned, or None.
 
-    A requirement that is not met yet, and time evidence that is not there yet, are no such reasons: a policy that asks
-    for countersignatures cannot be met before.
+    Countersignatures that are required, and time evidence that is not there yet, are no such reasons: a policy that
+    asks for them cannot be met before.
     """
     for result in report.checks:
-        missing = result.check == "timestamp" or (result.check == "trust" and result.code == "requirement")
-        if result.status == "fail" and not missing:
+        if result.status == "fail" and not (result.check == "timestamp" or _lacks_countersignatures(result, report)):
             return result
     return None
+
+
+def _lacks_countersignatures(result: CheckResult, report: VerificationReport) -> bool:
+    """Whether a check failed because of countersignatures alone that a policy requires."""
+    error = report.error
+    return result.check == "trust" and isinstance(error, TrustError) and error.role == "countersign"
 
 
 def countersign(

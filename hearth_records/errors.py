@@ -168,9 +168,13 @@ class SealError(HearthRecordsError):
 
 
 class TrustError(HearthRecordsError):
-    """A key or a trust policy is refused, or a policy is not met (FORMAT §9)."""
+    """A key or a trust policy is refused, or a policy is not met (FORMAT §9).
+
+    `role` is that of the requirement that is not met, of those for `seal` first; else None.
+    """
 
     default_code = "trust"
+    role: str | None = None
 
 
 class RecordingError(HearthRecordsError):

@@ -139,7 +139,10 @@ def write_new_directory(path: PathLike, members: Mapping[str, bytes]) -> None:
 
 
 def replace_file(path: str, data: bytes, old: os.stat_result) -> None:
-    """Put a file in the place of another one, with its mode and owner: whole and durable, or the old one stays.
+    """Put a file in the place of another one, with its mode and owner: whole, or the old one stays.
+
+    Who may not give files away becomes the owner; where the group cannot be kept either, the new file has none of the
+    group's rights. A crash may leave a file `.<16 hex digits>.new` beside it.
 
     Args:
         path: the name, which is no link.
@@ -147,7 +150,8 @@ def replace_file(path: str, data: bytes, old: os.stat_result) -> None:
         old: what is there.
 
     Raises:
-        OSError: the file cannot be written; the old one stays, and nothing is left beside it.
+        OSError: the file cannot be written; the old one stays, and nothing is left beside it. Or it says that the file
+            was replaced, but that this may not outlive a crash.
 
     """
     directory = os.path.dirname(path)  # noqa: PTH120 - text, as it was named
@@ -156,9 +160,7 @@ def replace_file(path: str, data: bytes, old: os.stat_result) -> None:
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor
-                with contextlib.suppress(PermissionError):  # only root gives files away
-                    os.fchown(descriptor, old.st_uid, old.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+                os.fchmod(descriptor, stat.S_IMODE(old.st_mode) & _keep_owner(descriptor, old))
                 stream.write(data)
                 stream.flush()
                 os.fsync(descriptor)
@@ -169,7 +171,20 @@ def replace_file(path: str, data: bytes, old: os.stat_result) -> None:
     except OSError as error:
         error.filename, error.filename2 = path, None  # what the caller named, not the name beside it
         raise
-    sync_directory(directory or ".")
+    try:
+        sync_directory(directory or ".")
+    except OSError as error:
+        reason = f"replaced, but not durably: {error.strerror}"
+        raise OSError(error.errno, reason, path) from error
+
+
+def _keep_owner(descriptor: int, old: os.stat_result) -> int:
+    """Give a file the owner and group of another one, as far as possible; return the mode bits that may be kept."""
+    for owner in (old.st_uid, -1):  # only root gives files away
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, owner, old.st_gid)
+            return 0o7777
+    return 0o7777 & ~stat.S_IRWXG
 
 
 def sync_directory(path: PathLike) -> None:

@@ -306,6 +306,20 @@ def private_key_to_pem(private_key: Any, passphrase: bytes | None = None) -> byt
     return pem
 
 
+_PRIVATE: Final = b"PRIVATE KEY"
+_ENCRYPTED: Final = b"ENCRYPTED PRIVATE KEY"
+
+
+def _private_label(data: bytes) -> bytes | None:
+    """Return the label of the one PEM block of PKCS#8 (RFC 7468 §10, §11) that these bytes are, or None."""
+    lines = data.strip().splitlines()
+    for label in (_PRIVATE, _ENCRYPTED):
+        begin, end = b"-----BEGIN %b-----" % label, b"-----END %b-----" % label
+        if lines and lines[0] == begin and lines[-1] == end and data.count(b"-----BEGIN ") == 1:
+            return label
+    return None
+
+
 def load_private_key(data: bytes, passphrase: bytes | None = None) -> Any:  # noqa: ANN401 - as above
     """Return the private key in PKCS#8 PEM.
 
@@ -316,7 +330,14 @@ def load_private_key(data: bytes, passphrase: bytes | None = None) -> Any:  # no
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - start-up time
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - start-up time
 
-    encrypted = b"ENCRYPTED" in data
+    label = _private_label(data)
+    if label is None:
+        raise SealError(
+            "not a private key in PKCS#8 PEM, one block with nothing around it",
+            code="key-unreadable",
+            hint="openssl pkcs8 -topk8 -in OLD -out NEW makes one of a key in another form",
+        )
+    encrypted = label == _ENCRYPTED
     if encrypted and passphrase is None:
         raise SealError("the private key is encrypted and no passphrase was given", code="passphrase-needed")
     try:

@@ -273,7 +273,7 @@ class TrustPolicy:
         revoked; and each requirement has to count enough distinct keys. `now` is only needed where the policy expires.
         By when a signature existed, for keys that were compromised and for countersigners, is `SignatureFinding.time`.
         """
-        self._check_expiry(now)
+        self.check_expiry(now)
         times = {finding.keyid: finding.time for finding in reversed(findings) if finding.evidence}
         faults = []
         for signer in predicate.signers:
@@ -282,7 +282,8 @@ class TrustPolicy:
                 faults.append(fault)
         if faults:
             raise min(faults, key=lambda fault: _REASONS.index(fault.code))
-        for index, requirement in enumerate(self.document.require):
+        # Those for the seal come first: whoever adds countersignatures has to know that nothing else is missing.
+        for index, requirement in sorted(enumerate(self.document.require), key=lambda item: item[1].role != "seal"):
             counted = set()
             for finding in findings:
                 if (
@@ -293,7 +294,7 @@ class TrustPolicy:
                 ):
                     counted.add(self.counted_as.get(finding.keyid, finding.keyid))
             if len(counted) < requirement.count:
-                raise TrustError(
+                error = TrustError(
                     f"{requirement.count} good signatures of role {requirement.role}"
                     f"{f' and algorithm {quote(requirement.algorithm)}' if requirement.algorithm else ''} are required",
                     code="requirement",
@@ -301,6 +302,8 @@ class TrustPolicy:
                     actual=len(counted),
                     hint=f"requirement {index} of the policy",
                 )
+                error.role = requirement.role
+                raise error
 
     def countersignature_counts(self, keyid: str, time: str | None = None) -> bool:
         """Whether a countersignature that existed at `time` counts; None, when nothing shows that, is outside a window.
@@ -315,7 +318,8 @@ class TrustPolicy:
             return entry.not_before is None and entry.not_after is None and entry.revoked is None
         return entry.is_valid_at(time) and (entry.revoked is None or time < entry.revoked.at)
 
-    def _check_expiry(self, now: str | None) -> None:
+    def check_expiry(self, now: str | None) -> None:
+        """Raise `TrustError` when the policy has expired at the present time, or expires and no time was given."""
         expires = self.document.expires
         if expires is not None and (now is None or now >= expires):
             raise TrustError(

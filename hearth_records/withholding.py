@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hearth_records import canonical
-from hearth_records.countersignature import blocking_check
 from hearth_records.disclosure import DIGESTS, decode_disclosure, digest_of
 from hearth_records.errors import SealError, quote
+from hearth_records.seal import rewrite_closing
 from hearth_records.verify import verify_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hearth_records.model import ExecutionRecord
+    from hearth_records.model import Closing, ExecutionRecord
     from hearth_records.verify import VerificationReport
 
 __all__ = ["withhold"]
@@ -41,13 +41,15 @@ def withhold(data: bytes, members: Iterable[tuple[int, str]], *, report: Verific
     """
     if report is None or report.source is not data:
         report = verify_record(data, None)
-    if blocking_check(report) is not None:
-        raise report.error or SealError("the record does not hold", code="not-verified")
-    events, _, line = data.removesuffix(b"\n").rpartition(b"\n")
-    closing = canonical.decode_closing(line)
-    gone = _find(report, canonical.decode_record(data), closing.disclosures, members)
-    kept = tuple([text for text in closing.disclosures if text not in gone])
-    return b"%b\n%b" % (events, canonical.encode_closing(msgspec.structs.replace(closing, disclosures=kept)))
+    if report.error is not None:
+        raise report.error
+
+    def change(closing: Closing) -> Closing:
+        gone = _find(report, canonical.decode_record(data), closing.disclosures, members)
+        kept = tuple([text for text in closing.disclosures if text not in gone])
+        return msgspec.structs.replace(closing, disclosures=kept)
+
+    return rewrite_closing(data, change)
 
 
 def _find(

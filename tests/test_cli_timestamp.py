@@ -244,10 +244,15 @@ def test_a_compromise_is_survived_by_what_is_older(call: Call, url: str) -> None
         (["attach", "open.json", "good.tsr"], 5),
         (["attach", "r.json", "--tsa", "ftp://127.0.0.1/"], 2),
         (["attach", "r.json", "--tsa", "file:///etc/passwd"], 2),
-        (["attach", "r.json", "--tsa", "http://"], 3),
+        (["attach", "r.json", "--tsa", "http://"], 2),
         (["attach", "r.json", "--tsa", "http://127.0.0.1:1/"], 3),
-        (["attach", "r.json", "--tsa", "http://[/"], 3),
-        (["attach", "r.json", "--tsa", "http://a b/"], 3),
+        (["attach", "r.json", "--tsa", "http://[/"], 2),
+        (["attach", "r.json", "--tsa", "http://a b/"], 2),
+        (["attach", "r.json", "--tsa", "http://127.0.0.1:abc/"], 2),
+        (["attach", "r.json", "--tsa", "http://user:S3CRET@127.0.0.1:1/?apikey=S3CRET"], 2),
+        (["attach", "r.json", "--tsa", "https://127.0.0.1:1/?apikey=S3CRET"], 3),
+        (["attach", "r.json", "--tsa", "https://127.0.0.1:S3CRET/"], 2),
+        (["attach", "r.json", "good.tsr", "--trust", "expired.json"], 4),
     ],
 )
 def test_refusals_write_nothing(words: list[str], code: int, call: Call, box: Path, authority: Authority) -> None:
@@ -259,9 +264,12 @@ def test_refusals_write_nothing(words: list[str], code: int, call: Call, box: Pa
     (box / "rejected.tsr").write_bytes(bytes.fromhex("30053003020102"))
     (box / "altered.json").write_bytes(SEALED.replace(b"Deploy", b"deploy", 1))
     (box / "open.json").write_bytes(SEALED[: SEALED.rindex(b"],")])
+    policy = json.loads((box / "trust.json").read_bytes())
+    (box / "expired.json").write_text(json.dumps({**policy, "expires": "2020-01-01T00:00:00.000000Z"}))
     before = {path.name: path.read_bytes() for path in box.iterdir()}
     done = call("timestamp", *words)
     assert done.code == code
+    assert "S3CRET" not in done.err
     assert done.err.startswith("hearth-records timestamp: error: ")
     assert {path.name: path.read_bytes() for path in box.iterdir()} == before
 

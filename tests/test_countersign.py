@@ -270,6 +270,11 @@ def test_only_what_may_still_come_does_not_block() -> None:
     blocked = blocking_check(verify_record(SEALED, TrustPolicy(expired), now=NOW))
     assert blocked is not None
     assert blocked.code == "policy-expired"
+    demanding = msgspec.structs.replace(policy(TWO).document.require[0], role="seal", count=2)
+    more = msgspec.structs.replace(policy(TWO).document, require=(*policy(TWO).document.require, demanding))
+    blocked = blocking_check(verify_record(SEALED, TrustPolicy(more)))
+    assert blocked is not None
+    assert (blocked.check, blocked.code) == ("trust", "requirement")
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

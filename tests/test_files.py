@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hearth_records import files
 from hearth_records.files import (
     open_regular,
     read_private,
@@ -255,3 +256,56 @@ def test_sync_directory_takes_directories_only(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"")
     with pytest.raises(NotADirectoryError):
         sync_directory(tmp_path / "f")
+
+
+# --- in the place of another file ------------------------------------------------------------------------------------
+
+
+def as_user(script: str, *arguments: str, groups: str) -> int:
+    """Run Python as nobody in these groups, with root's right to read, and return its exit status."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to be somebody else")
+    rights = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+    who = ["--reuid=65534", "--regid=65534", f"--groups={groups}", *rights]
+    command = ["setpriv", *who, sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, check=False, timeout=60).returncode
+
+
+REPLACE = (
+    "import os, sys\n"
+    "from hearth_records.files import replace_file\n"
+    "replace_file(sys.argv[1], b'new', os.stat(sys.argv[1]))\n"
+)
+
+
+@pytest.mark.parametrize(("groups", "group", "mode"), [("50", 50, 0o664), ("65534", 65534, 0o604)])
+def test_a_file_that_is_replaced_gives_no_other_group_rights(
+    tmp_path: Path, groups: str, group: int, mode: int
+) -> None:
+    for parent in (tmp_path, tmp_path.parent):
+        parent.chmod(0o777)
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    os.chown(path, 0, 50)
+    path.chmod(0o664)
+    assert as_user(REPLACE, str(path), groups=groups) == 0
+    found = path.stat()
+    assert (path.read_bytes(), found.st_uid, found.st_gid) == (b"new", 65534, group)
+    assert stat.S_IMODE(found.st_mode) == mode
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_replacement_that_may_not_last_says_that_it_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+
+    def refuse(_path: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files, "sync_directory", refuse)
+    with pytest.raises(OSError, match="replaced") as caught:
+        files.replace_file(str(path), b"new", path.stat())
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(path))
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o640)
+    assert names(tmp_path) == ["f"]

@@ -31,6 +31,7 @@ from hearth_records.keys import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hearth_records.keys import Signer
@@ -415,3 +416,24 @@ def test_the_published_keys_are_known() -> None:
     published = load_public_key((EXAMPLE_KEYS / "example.pub.pem").read_bytes())
     assert {published.keyid} == EXAMPLE_KEYIDS
     assert LocalSigner(load_private_key((EXAMPLE_KEYS / "example.pem").read_bytes())).keyid == published.keyid
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda pem, other: pem + other,
+        lambda pem, other: other + pem,
+        lambda pem, _other: b"Bag Attributes\n" + pem,
+        lambda pem, _other: pem + b"ENCRYPTED\n",
+        lambda pem, _other: pem.replace(b"PRIVATE KEY", b"EC PRIVATE KEY"),
+        lambda pem, _other: pem.replace(b"-----END PRIVATE KEY-----\n", b""),
+        lambda _pem, _other: b"",
+    ],
+)
+def test_a_private_key_is_one_block_and_nothing_else(edit: Callable[[bytes, bytes], bytes]) -> None:
+    pem, other = (private_key_to_pem(generate_private_key()) for _ in range(2))
+    load_private_key(b"\n" + pem + b" \n")
+    load_private_key(pem.replace(b"\n", b"\r\n"))
+    with pytest.raises(SealError) as caught:
+        load_private_key(edit(pem, other))
+    assert caught.value.code == "key-unreadable"

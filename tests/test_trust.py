@@ -20,9 +20,12 @@ from hearth_records.trust import (
     EvidenceFinding,
     PolicyDocument,
     Requirement,
+    Revocation,
     SignatureFinding,
+    TrustedKey,
     TrustPolicy,
     encode_policy,
+    trusted_key,
 )
 
 if TYPE_CHECKING:
@@ -186,6 +189,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (with_value("require", 0, "algorithm", value="no algorithm"), "identifier", "/require/0/algorithm"),
     (with_value("keys", value={}), "type", "/keys"),
     (with_value("keys", 0, "keyid", value="0" * 64), "keyid", "/keys/0/keyid"),
+    (with_value("keys", 0, "keyid", value="f" * 64), "keyid", "/keys/0/keyid"),
     (with_value("keys", 0, "keyid", value=ONE.keyid.upper()), "digest", "/keys/0/keyid"),
     (with_value("keys", 0, "keyid", value="0"), "type", "/keys/0/keyid"),
     (with_value("keys", 0, "algorithm", value=ML_DSA_44), "algorithm", "/keys/0/algorithm"),
@@ -426,8 +430,8 @@ def test_windows_are_half_open(predicate: SealPredicate) -> None:
         {"not_before": AFTER, "not_after": BEFORE},
     ):
         reason = judge(document(entry(**window)), predicate)
-        assert reason is not None
-        assert (reason[0], reason[2]) == ("outside-window", SEALED_AT)
+        first, last = window.get("not_before", "…"), window.get("not_after", "…")
+        assert reason == ("outside-window", f"{first} to {last}", SEALED_AT)
 
 
 @pytest.mark.parametrize("reason", ["superseded", "retired"])
@@ -442,6 +446,49 @@ def test_a_compromised_key_is_void_whatever_the_seal_says(predicate: SealPredica
     for at in (BEFORE, SEALED_AT, AFTER, "9999-12-31T23:59:59.999999Z"):
         value = document(entry(revoked={"at": at, "reason": "compromised"}))
         assert judge(value, predicate) == ("revoked", None, None)
+
+
+def test_only_who_lost_a_key_is_told_of_timestamps(predicate: SealPredicate) -> None:
+    for reason, told in (("compromised", True), ("retired", False), ("superseded", False)):
+        with pytest.raises(TrustError) as caught:
+            decode(document(entry(revoked={"at": BEFORE, "reason": reason}))).check_seal(
+                predicate, (finding(),), now=None
+            )
+        assert (caught.value.hint is not None) is told
+
+
+def test_requirements_for_the_seal_are_looked_at_first(predicate: SealPredicate) -> None:
+    for wanted, role in (
+        ((("countersign", None, 1), ("seal", None, 1)), "countersign"),
+        ((("countersign", None, 1), ("seal", None, 2)), "seal"),
+        ((("seal", None, 2), ("countersign", None, 1)), "seal"),
+    ):
+        with pytest.raises(TrustError) as caught:
+            decode(document(require=require(*wanted))).check_seal(predicate, (finding(),), now=None)
+        assert (caught.value.code, caught.value.role) == ("requirement", role)
+
+
+@pytest.mark.parametrize(
+    "struct", [EvidenceFinding, PolicyDocument, Requirement, Revocation, SignatureFinding, TrustedKey]
+)
+def test_what_a_policy_says_is_named_and_cannot_be_changed(struct: type[msgspec.Struct]) -> None:
+    assert struct.__struct_config__.frozen
+    with pytest.raises(TypeError, match="positional"):
+        struct(*[None] * len(struct.__struct_fields__))
+
+
+def test_options_are_named(predicate: SealPredicate) -> None:
+    known = decode(document())
+    calls: list[tuple[Any, tuple[Any, ...]]] = [
+        (TrustPolicy, (known.document, True)),
+        (TrustPolicy.decode, (b"", True)),
+        (TrustPolicy.from_keys, ([], True)),
+        (known.check_seal, (predicate, (), None)),
+        (trusted_key, (public_key(ONE.public_key), "", ("seal",))),
+    ]
+    for call, arguments in calls:
+        with pytest.raises(TypeError):
+            call(*arguments)
 
 
 def test_a_compromised_key_counts_where_evidence_is_older(predicate: SealPredicate) -> None:
@@ -478,6 +525,7 @@ def test_a_countersigner_is_judged_at_the_time_of_its_own_evidence(predicate: Se
         assert counts(SEALED_AT, **window)
     assert not counts(BEFORE, not_before=SEALED_AT)
     assert not counts(AFTER, not_after=AFTER)
+    assert not counts(AFTER, revoked={"at": SEALED_AT, "reason": "retired"})
     for reason in ("compromised", "superseded", "retired"):
         ended = {"at": SEALED_AT, "reason": reason}
         assert not counts(revoked=ended)

@@ -16,6 +16,7 @@ from hearth_records.cli.common import (
     USAGE,
     CommandError,
     check_output,
+    present_time,
     read_certificate,
     read_file,
     refuse,
@@ -87,7 +88,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
 
 def _request(options: argparse.Namespace) -> int:
     check_output(options.file, options.out)
-    signature = _find(options, *_read(options.file))
+    signature, *_others = _find(options, *_read(options.file))
     request, _nonce = timestamp.make_request(signature.sig_bytes)
     write_file(options.out, request)
     print(f"request      {escape(options.out)}")
@@ -101,16 +102,18 @@ def _attach(options: argparse.Namespace) -> int:
     check_output(options.file, options.out)
     authorities = _read_authorities(options)
     data, report = _read(options.file)
-    signature = _find(options, data, report)
+    signatures = _find(options, data, report)
     nonce = None
     if options.tsa is not None:
-        request, nonce = timestamp.make_request(signature.sig_bytes)
-        source, response = options.tsa, _ask(options.tsa, request)
+        source = _shown(options.tsa)
+        del signatures[1:]
+        request, nonce = timestamp.make_request(signatures[0].sig_bytes)
+        response = _ask(options.tsa, request)
     else:
         source = options.response
         response = read_file(source, lambda data: data, timestamp.MAX_RESPONSE)
     try:
-        found = timestamp.verify_response(response, signature.sig_bytes, authorities, nonce=nonce)
+        signature, found = _verify(response, signatures, authorities, nonce)
     except TrustError as error:
         code = _EXIT_CODES.get(error.code, UNREADABLE)
         raise CommandError(f"{source}: {error}", exit_code=code, hint=error.hint) from None
@@ -137,13 +140,30 @@ def _read(path: str) -> tuple[bytes, VerificationReport]:
     return data, report
 
 
-def _find(options: argparse.Namespace, data: bytes, report: VerificationReport) -> Signature:
+def _find(options: argparse.Namespace, data: bytes, report: VerificationReport) -> list[Signature]:
+    """Return the signature that `--keyid` names, or all."""
     countersignature.check_holds(data, report)
-    closing = canonical.decode_closing(data.removesuffix(b"\n").rpartition(b"\n")[2])
+    seal = canonical.decode_closing(data.removesuffix(b"\n").rpartition(b"\n")[2]).seal
+    if options.keyid is None:
+        return list(seal.signatures)
     try:
-        return evidence.find_signature(closing.seal, options.keyid)
+        return [evidence.find_signature(seal, options.keyid)]
     except SealError as error:
         raise CommandError(f"{options.file}: {error}", exit_code=USAGE, hint=error.hint) from None
+
+
+def _verify(
+    response: bytes, signatures: list[Signature], authorities: tuple[str, ...] | None, nonce: int | None
+) -> tuple[Signature, timestamp.Timestamp]:
+    """Return the signature that a response is over, and what it says. Raises `TrustError`."""
+    *others, last = signatures
+    for signature in others:
+        try:
+            return signature, timestamp.verify_response(response, signature.sig_bytes, authorities, nonce=nonce)
+        except TrustError as error:
+            if error.code != "timestamp-imprint":
+                raise
+    return last, timestamp.verify_response(response, last.sig_bytes, authorities, nonce=nonce)
 
 
 def _read_authorities(options: argparse.Namespace) -> tuple[str, ...] | None:
@@ -165,6 +185,10 @@ def _read_authorities(options: argparse.Namespace) -> tuple[str, ...] | None:
             exit_code=USAGE,
             hint="hearth-records trust set POLICY --timestamp-authority CERT.pem",
         )
+    try:
+        policy.check_expiry(present_time())
+    except TrustError as error:
+        raise CommandError(f"{options.trust}: {error}", exit_code=_UNTRUSTED, hint=error.hint) from None
     return policy.document.timestamp_authorities
 
 
@@ -173,8 +197,7 @@ def _ask(url: str, request: bytes) -> bytes:
     import http.client  # noqa: PLC0415 - only who wants a network
     from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request  # noqa: PLC0415 - as above
 
-    if not url.lower().startswith(("http://", "https://")):
-        raise CommandError(f"{url}: not a URL of http or https", exit_code=USAGE)
+    shown = _shown(url)
     opener = OpenerDirector()  # not the usual one: that takes proxies from the environment, and follows redirects
     opener.add_handler(HTTPHandler())
     opener.add_handler(HTTPSHandler())
@@ -187,16 +210,36 @@ def _ask(url: str, request: bytes) -> bytes:
             while status == http.client.OK and (chunk := response.read1(_CHUNK)):
                 body += chunk
                 if len(body) > timestamp.MAX_RESPONSE:
-                    raise _no_answer(url, f"the answer is longer than {timestamp.MAX_RESPONSE} bytes")
+                    raise _no_answer(shown, f"the answer is longer than {timestamp.MAX_RESPONSE} bytes")
                 if time.monotonic() > end:
                     raise TimeoutError
     except TimeoutError:
-        raise _no_answer(url, f"no answer within {_TIME_LIMIT} seconds") from None
+        raise _no_answer(shown, f"no answer within {_TIME_LIMIT} seconds") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise _no_answer(url, str(getattr(error, "reason", None) or error)) from None
+        raise _no_answer(shown, str(getattr(error, "reason", None) or error)) from None
     if status != http.client.OK:
-        raise _no_answer(url, f"the authority answered {status} {http.client.responses.get(status, '')}".rstrip())
+        raise _no_answer(shown, f"the authority answered {status} {http.client.responses.get(status, '')}".rstrip())
     return bytes(body)
+
+
+def _shown(url: str) -> str:
+    """Return a URL as it may be shown: without its query. Raises `CommandError`, which repeats nothing, for no URL."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - as above
+
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not (url.isascii() and url.isprintable()) or " " in url:
+        raise CommandError("--tsa is not a URL of http or https", exit_code=USAGE, hint="--tsa https://HOST/PATH")
+    if "@" in parts.netloc:
+        raise CommandError(
+            "--tsa holds a name or a password, which would be seen by others",
+            exit_code=USAGE,
+            hint="timestamp request FILE -o req.tsq makes a request to send by other means",
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 def _no_answer(url: str, reason: str) -> CommandError:

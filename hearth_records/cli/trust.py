@@ -336,7 +336,10 @@ def _add_rotated(options: argparse.Namespace) -> int:
     changed = _edit(options, change)
     _show_key(changed.keys[-1])
     if not options.supersede:
-        print("The old key still counts as before: trust revoke --reason superseded ends it.")
+        print(
+            "The old key still counts as before, beside the new one: two keys for a requirement, perhaps in one hand."
+        )
+        print("trust revoke --reason superseded ends it.")
     return 0
 
 

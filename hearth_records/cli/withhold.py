@@ -17,7 +17,6 @@ from hearth_records.cli.common import (
     verify_input,
     write_file,
 )
-from hearth_records.countersignature import blocking_check
 from hearth_records.errors import SealError, escape
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
     trust = {"key": None, "without_trust": options.trust is None}
     policy = read_policy(argparse.Namespace(**{**vars(options), **trust}), "no policy")
     data, report = verify_input(options.file, policy)
-    if blocking_check(report) is not None:
+    if report.error is not None:
         refuse(options.file, report)
     members = list(zip(options.event, options.member, strict=True))
     try:
