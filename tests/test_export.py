@@ -380,6 +380,21 @@ def test_what_does_not_verify_is_not_exported(call: Call, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_a_timestamp_that_is_demanded_and_missing_is_not_exported(call: Call, form: str) -> None:
+    before = listing()
+    for options in (TRUST, ("--unverified",) if form != "evidence" else TRUST):
+        assert export(call, form, "good", "-o", "out", "--require-timestamp", *options) == 4
+    assert listing() == before
+
+
+def test_a_timestamp_that_is_demanded_and_missing_is_not_imported(call: Call) -> None:
+    before = listing()
+    words = ("import", "good.dsse", "--events", "journal", "-o", "out", "--require-timestamp")
+    assert [call(*words, *options).code for options in (TRUST, ("--unverified",))] == [4, 4]
+    assert listing() == before
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_nothing_is_replaced(call: Call, form: str) -> None:
     Path("file").write_text("mine")
     Path("empty").mkdir()
