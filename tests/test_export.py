@@ -304,7 +304,9 @@ def test_the_commands_say_what_ml_dsa_needs() -> None:
     young = LocalSigner(generate_private_key(ML_DSA_44))
     sealed = seal_record(standard_record(), ONE, young, sealed_at=SEALED_AT)
     text = export_evidence(sealed, policy_for(ONE, young))["VERIFY.md"].decode()
-    assert text.count("OpenSSL 3.5") == 1
+    assert text.count("OpenSSL 3.5") == 2
+    assert text.index("OpenSSL 3.5") < text.index("```")
+    assert "OpenSSL 3.5" not in export_evidence(SEALED, policy_for(ONE))["VERIFY.md"].decode()
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------
