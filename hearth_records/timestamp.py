@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-__all__ = ["Authority", "Timestamp", "make_request", "read_authority", "verify_response"]
+__all__ = ["Authority", "Timestamp", "make_request", "read_authorities", "read_authority", "verify_response"]
 
 MAX_RESPONSE: Final = 1024 * 1024
 """Bytes of a response that is attached: certificates and a few hundred bytes."""
@@ -80,6 +80,7 @@ class Timestamp(NamedTuple):
 class Authority(NamedTuple):
     """A certificate that a policy names. Only a self-signed one ends a chain; another can only be part of one."""
 
+    pem: str
     certificate: Certificate
     digest: str
     """SHA-256 of its DER, as of `openssl x509 -noout -fingerprint -sha256`."""
@@ -118,12 +119,12 @@ def read_authority(pem: str) -> Authority:
     try:
         certificate.verify_directly_issued_by(certificate)
     except Exception:  # noqa: BLE001 - whatever speaks against it, it does not vouch for itself
-        return Authority(certificate, digest, is_root=False)
-    return Authority(certificate, digest, is_root=True)
+        return Authority(pem, certificate, digest, is_root=False)
+    return Authority(pem, certificate, digest, is_root=True)
 
 
 @functools.lru_cache(maxsize=16)
-def _read_authorities(pems: tuple[str, ...]) -> tuple[Authority, ...]:
+def read_authorities(pems: tuple[str, ...]) -> tuple[Authority, ...]:
     """Return the certificates; what is none vouches for nothing."""
     found = []
     for pem in pems:
@@ -160,7 +161,7 @@ def verify_response(
     if authorities is None:
         token.check_signature()
         return Timestamp(token.time, None)
-    return Timestamp(token.time, _find_authority(response, signature, _read_authorities(tuple(authorities))))
+    return Timestamp(token.time, _find_authority(response, signature, read_authorities(tuple(authorities))))
 
 
 def _find_authority(response: bytes, signature: bytes, authorities: tuple[Authority, ...]) -> str:

@@ -102,6 +102,16 @@ def test_a_request_is_sent_by_whatever_means_exist(call: Call, box: Path, author
     for name in ("show", "regenerate-scaffold"):
         assert call(name, "--trust", "plain.json", "--require-timestamp", "r.json").code == 4
         assert call(name, "--trust", "trust.json", "--require-timestamp", "r.json").code == 0
+    for policy, code in (("plain.json", 4), ("trust.json", 0)):
+        terms = ["--trust", policy, "--require-timestamp"]
+        assert call("export", "r.json", "--to", "dsse", "-o", f"{policy}.dsse", *terms).code == code
+    for policy, code in (("plain.json", 4), ("trust.json", 0)):
+        words = ["trust.json.dsse", "--events", "r.json", "-o", f"{policy}.back", "--trust", policy]
+        assert call("import", *words, "--require-timestamp").code == code
+    assert [path.name for path in sorted(box.glob("*.back")) + sorted(box.glob("*.dsse"))] == [
+        "trust.json.back",
+        "trust.json.dsse",
+    ]
 
 
 def test_the_report_lists_it(call: Call, box: Path, authority: Authority) -> None:

@@ -304,7 +304,9 @@ def test_the_commands_say_what_ml_dsa_needs() -> None:
     young = LocalSigner(generate_private_key(ML_DSA_44))
     sealed = seal_record(standard_record(), ONE, young, sealed_at=SEALED_AT)
     text = export_evidence(sealed, policy_for(ONE, young))["VERIFY.md"].decode()
-    assert text.count("OpenSSL 3.5") == 1
+    assert text.count("OpenSSL 3.5") == 2
+    assert text.index("OpenSSL 3.5") < text.index("```")
+    assert "OpenSSL 3.5" not in export_evidence(SEALED, policy_for(ONE))["VERIFY.md"].decode()
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------
@@ -376,6 +378,21 @@ def test_what_does_not_verify_is_not_exported(call: Call, form: str) -> None:
         if form != "evidence":
             assert export(call, form, name, "-o", "out", "--unverified") == code, name
     assert export(call, form, "good", "-o", "out", "--trust", "stranger.json") == 4
+    assert listing() == before
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_timestamp_that_is_demanded_and_missing_is_not_exported(call: Call, form: str) -> None:
+    before = listing()
+    for options in (TRUST, ("--unverified",) if form != "evidence" else TRUST):
+        assert export(call, form, "good", "-o", "out", "--require-timestamp", *options) == 4
+    assert listing() == before
+
+
+def test_a_timestamp_that_is_demanded_and_missing_is_not_imported(call: Call) -> None:
+    before = listing()
+    words = ("import", "good.dsse", "--events", "journal", "-o", "out", "--require-timestamp")
+    assert [call(*words, *options).code for options in (TRUST, ("--unverified",))] == [4, 4]
     assert listing() == before
 
 

@@ -59,9 +59,9 @@ def command(arguments: Sequence[str], prog: str) -> int:
         )
     if signs and len(options.key) != 1:
         raise CommandError("an SSH signature is made with one key", exit_code=USAGE, hint="export once for each key")
-    _data, report = verify_input(options.file, policy)
+    _data, report = verify_input(options.file, policy, require_timestamp=options.require_timestamp)
     sealed = report.sealed_record
-    if sealed is None or (policy is not None and report.exit_code):
+    if sealed is None or (report.exit_code and (policy is not None or options.require_timestamp)):
         refuse(options.file, report)
     try:
         notes = _write(sealed, policy, options)

@@ -36,8 +36,8 @@ def command(arguments: Sequence[str], prog: str) -> int:
     policy = read_policy(options, _WITHOUT)
     envelope = read_file(options.envelope, read_envelope)
     data = read_file(options.events, lambda source: restore(envelope, source), DEFAULT_LIMITS.file)
-    report = verify_record(data, policy, now=present_time())
-    if report.sealed_record is None or (policy is not None and report.exit_code):
+    report = verify_record(data, policy, now=present_time(), require_timestamp=options.require_timestamp)
+    if report.sealed_record is None or (report.exit_code and (policy is not None or options.require_timestamp)):
         refuse(options.envelope, report)
     write_file(options.out, data)
     print(f"imported {report.execution_id} to {escape(options.out)}")
