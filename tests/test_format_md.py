@@ -654,7 +654,7 @@ def test_every_code_of_a_policy_is_listed() -> None:
     (trust,) = (codes_in(row[1]) for row in table_rows("check | codes") if row[0] == "`trust`")
     assert judged == trust
     sources = [(ROOT / "hearth_records" / f"{name}.py").read_text(encoding="utf-8") for name in ("trust", "keys")]
-    raised = set(re.findall(r'raise TrustError\([^#]*?code="([a-z0-9-]+)"', "\n".join(sources), re.DOTALL))
+    raised = set(re.findall(r'(?:raise|error =) TrustError\([^#]*?code="([a-z0-9-]+)"', "\n".join(sources), re.DOTALL))
     assert {"key-small-order", "duplicate-key", "requirement"} <= raised
     assert raised <= listed | trust
 
