@@ -235,6 +235,7 @@ def forge(
     with_signer: bool = True,
     info: bytes | None = None,
     signers: int = 1,
+    signer_version: bytes | None = None,
     edit: Callable[[bytes], bytes] = lambda signature: signature,
 ) -> bytes:
     """Return a TimeStampResp over a message; every argument bends one rule."""
@@ -266,7 +267,7 @@ def forge(
     sha256 = tlv(0x30, oid(HASHES["sha256"]))
     signer_info = tlv(
         0x30,
-        integer(1),
+        signer_version or integer(1),
         tlv(0x30, certificate.issuer.public_bytes(), integer(certificate.serial_number)),
         sha256,
         tlv(0xA0, *attributes) if signed else b"",

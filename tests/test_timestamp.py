@@ -257,6 +257,7 @@ CASES = [
     bad("two-of-one-serial", forge(SIGNATURE, SIGNER, SAME_NAME)),
     bad("info-of-another-shape", forge(SIGNATURE, SIGNER, info=tlv(0x30, integer(1)))),
     bad("no-signer", forge(SIGNATURE, SIGNER, signers=0)),
+    bad("signer-version-is-null", forge(SIGNATURE, SIGNER, signer_version=NULL)),
     bad("two-signers", forge(SIGNATURE, SIGNER, signers=2)),
     bad("fraction-ends-in-zero", forge(SIGNATURE, SIGNER, time="20261122160500.10Z")),
     bad("no-seconds", forge(SIGNATURE, SIGNER, time="202611221605Z")),

@@ -1479,7 +1479,8 @@ function readTimestamp(response, signature) {
   const [contentKind, content] = signedData[2].parts(SEQUENCE, 2);
   const stated = Der.one(content.as(CONTEXT)).as(OCTETS);
   const signer = Der.one(signedData.at(-1).as(SET)).parts(SEQUENCE, 6);
-  const [, sid, hash, attributes, algorithm, signed] = signer;
+  const [signerVersion, sid, hash, attributes, algorithm, signed] = signer;
+  signerVersion.as(INTEGER);
   const [version, policy, imprint, serial, time, ...statedAlso] = Der.one(stated).parts(SEQUENCE, 5);
   policy.as(OBJECT);
   serial.as(INTEGER);
