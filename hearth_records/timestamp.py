@@ -4,20 +4,24 @@ A timestamp says that the bytes of one signature existed at a time, by the word 
 `rfc3161` is a whole TimeStampResp. It is good when all of this holds:
 
      1. it is DER, with nothing behind it, and its status is `granted`
-     2. its token is SignedData over a TSTInfo of version 1, by one signer who is named by issuer and serial number
+     2. its token is SignedData over a TSTInfo of version 1, by one signer who is named by issuer and serial number;
+        if the TSTInfo names its maker (`tsa`), it is a name of the signer's certificate, and nothing in it is critical
      3. the imprint is the SHA-256, SHA-384 or SHA-512 of the signature's raw bytes
      4. the signer's certificate is among the token's, and a signed attribute (ESSCertID or ESSCertIDv2) binds it
-     5. ECDSA or RSA PKCS#1 v1.5 over SHA-256, SHA-384 or SHA-512: the signature over the signed attributes holds
+     5. ECDSA (P-256, P-384, P-521) or RSA PKCS#1 v1.5 (from 2048 bits on) over SHA-256, SHA-384 or SHA-512: the
+        signature over the signed attributes holds
      6. that certificate is for timestamps alone: extended key usage critical, `timeStamping`, no other; no CA
      7. it leads to an authority, a self-signed certificate that the reader names, over certificates of the token
         or of the reader, every one of them valid at the time that the token states
+     8. no certificate, of the token or of the reader, constrains names or has a critical extension that is not judged
 
 That time, `genTime`, is what a reader goes by. The present time plays no part: a certificate may expire afterwards.
 No revocation list is asked for, and the accuracy that an authority claims is not added.
 
 `rfc3161_client` decides 5 to 7 and that all of it is DER. What it leaves open is decided here: it takes a token without
-signed attributes or ESSCertID, any version of TSTInfo, and certificates for more than timestamps, and it cuts the
-fraction off the time (version 1.0.9). Each authority is tried alone, because of two with the same name it finds either.
+signed attributes or ESSCertID, any version of TSTInfo, any maker's name, critical extensions, weak keys, and
+certificates for more than timestamps, and it cuts the fraction off the time (version 1.0.9). Each authority is tried
+alone, because of two with the same name it finds either.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ import functools
 import hashlib
 import re
 import warnings
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from hearth_records.errors import TrustError, quote
 from hearth_records.model import check_timestamp
@@ -67,7 +71,19 @@ _ALGORITHMS: Final = {
     *map(_oid, ("2a864886f70d01010b", "2a864886f70d01010c", "2a864886f70d01010d")),  # sha256…WithRSAEncryption
     _oid("2a864886f70d010101"),  # rsaEncryption
 }
-_SEQUENCE, _SET, _INTEGER, _OCTETS, _GENERALIZED_TIME, _CONTEXT = 0x30, 0x31, 0x02, 0x04, 0x18, 0xA0
+_RSA: Final = _oid("2a864886f70d010101")
+_EC: Final = _oid("2a8648ce3d0201")
+_CURVES: Final = {*map(_oid, ("2a8648ce3d030107", "2b81040022", "2b81040023"))}  # P-256, P-384, P-521
+_MIN_RSA: Final = 2048  # bits
+_ALTERNATIVE_NAMES: Final = _oid("551d11")
+_MAY_BE_CRITICAL: Final = {  # key usage, alternative names, basic constraints, policies, extended key usage
+    *map(_oid, ("551d0f", "551d11", "551d13", "551d20", "551d25"))
+}
+_CONSTRAINTS: Final = {  # name constraints; RFC 3779: IP addresses, AS numbers
+    *map(_oid, ("551d1e", "2b06010505070107", "2b06010505070108"))
+}
+_INTEGER, _BITS, _OCTETS, _GENERALIZED_TIME = 0x02, 0x03, 0x04, 0x18
+_SEQUENCE, _SET, _CONTEXT, _EXTENSIONS, _DIRECTORY_NAME = 0x30, 0x31, 0xA0, 0xA3, 0xA4
 
 
 class Timestamp(NamedTuple):
@@ -113,9 +129,15 @@ def read_authority(pem: str) -> Authority:
     try:
         with warnings.catch_warnings(action="error"):
             certificate = x509.load_pem_x509_certificate(pem.encode())
-            digest = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+            der = certificate.public_bytes(Encoding.DER)
     except Exception as error:
         raise TrustError("not a certificate that can be read", code="certificate") from error
+    try:
+        _Certificate.read(_elements(der)[0]).check_extensions()
+    except (ValueError, IndexError) as error:
+        what = "a certificate with constraints on names or addresses, or a critical extension that is not judged here"
+        raise TrustError(what, code="certificate") from error
+    digest = hashlib.sha256(der).hexdigest()
     try:
         certificate.verify_directly_issued_by(certificate)
     except Exception:  # noqa: BLE001 - whatever speaks against it, it does not vouch for itself
@@ -224,6 +246,67 @@ def _elements(data: bytes) -> list[_Element]:
     return found
 
 
+class _Certificate(NamedTuple):
+    """The parts of a certificate that are looked at here, DER. Every check raises `ValueError`."""
+
+    whole: bytes
+    serial: bytes
+    issuer: bytes
+    subject: bytes
+    key: _Element
+    extensions: list[tuple[bytes, bool, bytes]]
+    """Type, whether it is critical, and value of each."""
+
+    @classmethod
+    def read(cls, certificate: _Element) -> _Certificate:
+        """Return the parts. Raises `ValueError` or `IndexError`."""
+        fields = certificate.parts()[0].parts()
+        if fields[0].tag == _CONTEXT:  # the version, which the first one has not
+            del fields[0]
+        serial, _, issuer, _, subject, key, *optional = fields
+        wrapped = [part.parts(_EXTENSIONS)[0] for part in optional if part.tag == _EXTENSIONS]
+        extensions = []
+        for extension in [extension for sequence in wrapped for extension in sequence.parts()]:
+            kind, *critical, value = extension.parts()
+            if [one.content for one in critical] not in ([], [b"\xff"]):  # DER leaves the default out
+                raise ValueError
+            extensions.append((kind.content, bool(critical), value.expect(_OCTETS)))
+        return cls(certificate.whole, serial.whole, issuer.whole, subject.whole, key, extensions)
+
+    def is_named(self, sid: _Element) -> bool:
+        """Whether it has this issuer and serial number."""
+        return [self.issuer, self.serial] == [part.whole for part in sid.parts()]
+
+    def has_name(self, name: _Element) -> bool:
+        """Whether a GeneralName is, byte for byte, its subject or one of its alternative names."""
+        if (name.tag, name.content) == (_DIRECTORY_NAME, self.subject):
+            return True
+        values = [value for kind, _, value in self.extensions if kind == _ALTERNATIVE_NAMES]
+        return any(name.whole == other.whole for value in values for other in _elements(value)[0].parts())
+
+    def check_key(self) -> None:
+        """Raise unless its key may sign timestamps: RSA of at least 2048 bits, P-256, P-384 or P-521."""
+        algorithm, bits = self.key.parts()
+        kind, parameters = algorithm.parts()
+        if kind.content == _RSA:
+            modulus = _elements(bits.expect(_BITS)[1:])[0].parts()[0].expect(_INTEGER)
+            accepted = int.from_bytes(modulus).bit_length() >= _MIN_RSA
+        else:
+            accepted = kind.content == _EC and parameters.content in _CURVES
+        if not accepted:
+            raise ValueError
+
+    def check_extensions(self) -> None:
+        """Raise for a critical extension that not every verifier judges, for constraints, and for what stands twice.
+
+        `openssl` heeds constraints on names though they are not critical, and other verifiers do not.
+        """
+        kinds = [kind for kind, _, _ in self.extensions]
+        critical = {kind for kind, is_critical, _ in self.extensions if is_critical}
+        if not critical <= _MAY_BE_CRITICAL or _CONSTRAINTS & set(kinds) or len(kinds) != len(set(kinds)):
+            raise ValueError
+
+
 class _Token(NamedTuple):
     """The parts of a response that are looked at here."""
 
@@ -271,13 +354,18 @@ class _Token(NamedTuple):
         if algorithm.parts()[0].content not in _ALGORITHMS:
             raise ValueError
         certificates = [element for part in optional if part.tag == _CONTEXT for element in part.parts(_CONTEXT)]
-        (certificate,) = [element.whole for element in certificates if _is_named(element, sid)]
+        held = [_Certificate.read(element) for element in certificates]
+        (certificate,) = [one for one in held if one.is_named(sid)]
+        for one in held:
+            one.check_extensions()
+        certificate.check_key()
         signed = _read_attributes(attributes.parts(_CONTEXT))
         if signed[_CONTENT_TYPE].content != _TST_INFO:
             raise ValueError
-        _check_binding(signed, certificate)
+        _check_binding(signed, certificate.whole)
         (fields,) = _elements(info)
-        _, _, imprint, _, time, *_ = fields.parts()
+        _, _, imprint, _, time, *stated_also = fields.parts()
+        _check_stated_also(stated_also, certificate)
         imprint_algorithm, hashed = imprint.parts()
         return cls(
             time=_read_time(time.expect(_GENERALIZED_TIME)),
@@ -288,7 +376,7 @@ class _Token(NamedTuple):
             hash_name=_hash_name(hash_algorithm),
             attributes=bytes([_SET]) + attributes.whole[1:],
             signature=signature.expect(_OCTETS),
-            certificate=certificate,
+            certificate=certificate.whole,
         )
 
     def check_purpose(self) -> None:
@@ -315,12 +403,10 @@ class _Token(NamedTuple):
         algorithm = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}[self.hash_name]
         try:
             key = x509.load_der_x509_certificate(self.certificate).public_key()
-            if isinstance(key, ec.EllipticCurvePublicKey):
-                key.verify(self.signature, self.attributes, ec.ECDSA(algorithm))
-            elif isinstance(key, rsa.RSAPublicKey):
+            if isinstance(key, rsa.RSAPublicKey):
                 key.verify(self.signature, self.attributes, padding.PKCS1v15(), algorithm)
-            else:
-                raise NotImplementedError
+            else:  # no other than ECDSA: `check_key`
+                cast("ec.EllipticCurvePublicKey", key).verify(self.signature, self.attributes, ec.ECDSA(algorithm))
         except Exception:  # noqa: BLE001 - whatever it makes of the bytes of others, they do not hold
             holds = False
         else:
@@ -352,13 +438,16 @@ def _read_attributes(attributes: list[_Element]) -> dict[bytes, _Element]:
     return found
 
 
-def _is_named(certificate: _Element, sid: _Element) -> bool:
-    """Whether a certificate has this issuer and serial number."""
-    issuer, serial = sid.parts()
-    fields = certificate.parts()[0].parts()
-    if fields[0].tag == _CONTEXT:  # the version, which the first one has not
-        del fields[0]
-    return (fields[2].whole, fields[0].whole) == (issuer.whole, serial.whole)
+def _check_stated_also(members: list[_Element], certificate: _Certificate) -> None:
+    """Raise when the TSTInfo names another maker, or has an extension that is critical: none is known here."""
+    for member in members:
+        if member.tag == _CONTEXT:
+            (name,) = member.parts(_CONTEXT)
+            if not certificate.has_name(name):
+                raise ValueError
+        elif member.tag == _CONTEXT + 1:
+            for extension in member.parts(_CONTEXT + 1):
+                _, _value = extension.parts()
 
 
 def _check_binding(signed: dict[bytes, _Element], certificate: bytes) -> None:

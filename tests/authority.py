@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 EARLY = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 LATE = dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
 
+UNKNOWN = "1.2.3.4"
+"""A type that means nothing to anybody."""
+
 KEY_USAGES = (
     "digital_signature",
     "content_commitment",
@@ -63,6 +66,17 @@ class Holder:
         return self.key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
+@dataclass(frozen=True)
+class Reissued(Holder):
+    """A certificate in other bytes than a library reads or writes."""
+
+    altered: bytes
+
+    @property
+    def der(self) -> bytes:
+        return self.altered
+
+
 def certify(
     name: str,
     issuer: Holder | None = None,
@@ -76,8 +90,12 @@ def certify(
     not_before: dt.datetime = EARLY,
     not_after: dt.datetime = LATE,
     serial: int | None = None,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
 ) -> Holder:
-    """Return a new certificate, self-signed without an issuer. `usage` is the extended key usage."""
+    """Return a new certificate, self-signed without an issuer. `usage` is the extended key usage.
+
+    `extensions` are further ones, each with whether it is critical.
+    """
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -96,7 +114,20 @@ def certify(
         builder = builder.add_extension(x509.KeyUsage(**{**every, **dict.fromkeys(key_usage, True)}), critical=True)
     if usage is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=critical)
+    for extension, is_critical in extensions:
+        builder = builder.add_extension(extension, is_critical)
     return Holder(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
+
+
+def reissue(holder: Holder, issuer: Holder, old: bytes, new: bytes) -> Holder:
+    """Return a certificate with other bytes, of the same length, signed again."""
+    tbs = holder.certificate.tbs_certificate_bytes
+    if old not in tbs or len(old) != len(new) or isinstance(issuer.key, rsa.RSAPrivateKey):
+        raise ValueError(old)
+    tbs = tbs.replace(old, new)
+    signature = issuer.key.sign(tbs, ec.ECDSA(hashes.SHA256()))
+    whole = tlv(0x30, tbs, ECDSA_SHA256, tlv(0x03, b"\0", signature))
+    return Reissued(holder.certificate, holder.key, whole)
 
 
 def make_root(name: str = "Test root", **more: Any) -> Holder:
@@ -135,7 +166,7 @@ def oid(text: str) -> bytes:
 
 def integer(value: int) -> bytes:
     """Return an INTEGER."""
-    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+    return tlv(0x02, value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True))
 
 
 HASHES = {
@@ -166,11 +197,30 @@ def ess_attribute(certificate: bytes, version: int | None) -> list[bytes]:
     return [attribute(PKCS9 + "16.2.47", tlv(0x30, tlv(0x30, named)))]
 
 
+def tsa(name: bytes) -> bytes:
+    """Return the member of TSTInfo that names its maker by a GeneralName."""
+    return tlv(0xA0, name)
+
+
+def directory_name(holder: Holder) -> bytes:
+    """Return a GeneralName for the subject of a certificate."""
+    return tlv(0xA4, holder.certificate.subject.public_bytes())
+
+
+def info_extension(*more: bytes) -> bytes:
+    """Return the extensions of a TSTInfo: one that is unknown, with `more` before its value."""
+    return tlv(0xA1, tlv(0x30, oid(UNKNOWN), *more, tlv(0x04, NULL)))
+
+
 def forge(
     message: bytes,
     signer: Holder,
     *certificates: Holder,
     time: str = "20261122160500Z",
+    serial: bytes | None = None,
+    policy: bytes | None = None,
+    parameters: bytes = NULL,
+    imprint_end: bytes = b"",
     status: int = 0,
     imprint: str = "sha256",
     version: int = 1,
@@ -185,6 +235,7 @@ def forge(
     with_signer: bool = True,
     info: bytes | None = None,
     signers: int = 1,
+    signer_version: bytes | None = None,
     edit: Callable[[bytes], bytes] = lambda signature: signature,
 ) -> bytes:
     """Return a TimeStampResp over a message; every argument bends one rule."""
@@ -192,9 +243,9 @@ def forge(
     info = info or tlv(
         0x30,
         integer(version),
-        oid("1.2.3.4.1"),
-        tlv(0x30, tlv(0x30, oid(HASHES[imprint]), NULL), tlv(0x04, hashed)),
-        integer(7),
+        policy or oid("1.2.3.4.1"),
+        tlv(0x30, tlv(0x30, oid(HASHES[imprint]), parameters), tlv(0x04, hashed), imprint_end),
+        serial or integer(7),
         tlv(0x18, time.encode()),
         accuracy,
         rest,
@@ -216,7 +267,7 @@ def forge(
     sha256 = tlv(0x30, oid(HASHES["sha256"]))
     signer_info = tlv(
         0x30,
-        integer(1),
+        signer_version or integer(1),
         tlv(0x30, certificate.issuer.public_bytes(), integer(certificate.serial_number)),
         sha256,
         tlv(0xA0, *attributes) if signed else b"",

@@ -367,6 +367,17 @@ def test_the_script_needs_nothing_but_node() -> None:
 
 
 @pytest.mark.usefixtures("node")
+def test_a_long_type_of_evidence_stands_apart_from_the_text(tmp_path: Path) -> None:
+    types = ["x" * size for size in (1, 11, 12, 13, 14, 40)]
+    pieces = ",".join(f'{{"data":"AAAA","type":"{kind}"}}' for kind in types)
+    data = SMALL.read_text("utf-8").replace('"seal":{"evidence":[]', f'"seal":{{"evidence":[{pieces}]')
+    (tmp_path / "r.json").write_text(data)
+    for name in COMMANDS:
+        words = [line.split() for line in run(name, *trust(), tmp_path / "r.json").out.splitlines()]
+        assert [line[0] for line in words if line and line[0].startswith("x")] == types, name
+
+
+@pytest.mark.usefixtures("node")
 def test_the_reports_of_all_are_the_same_bytes() -> None:
     mine, other, script = (run(name, *trust(), "--format", "json", SMALL) for name in COMMANDS)
     assert mine == script

@@ -14,7 +14,23 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from authority import Authority, Holder, certify, forge, integer, make_root, make_signer, tlv
+from authority import (
+    NULL,
+    UNKNOWN,
+    Authority,
+    Holder,
+    certify,
+    directory_name,
+    forge,
+    info_extension,
+    integer,
+    make_root,
+    make_signer,
+    oid,
+    reissue,
+    tlv,
+    tsa,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -65,6 +81,31 @@ def by(issuer: Holder = ROOT, **more: Any) -> bytes:
     return forge(SIGNATURE, make_signer(issuer, **more))
 
 
+def stating(rest: bytes = b"", **more: Any) -> bytes:
+    """Return a response whose TSTInfo ends so."""
+    return forge(SIGNATURE, SIGNER, rest=rest, **more)
+
+
+def through(*extensions: tuple[x509.ExtensionType, bool]) -> bytes:
+    """Return a response over a link with such extensions."""
+    link = certify("Link", ROOT, ca=True, key_usage=("key_cert_sign",), extensions=extensions)
+    return forge(SIGNATURE, make_signer(link), link)
+
+
+def edited(old: bytes, new: bytes, *extensions: tuple[x509.ExtensionType, bool]) -> bytes:
+    """Return a response by a signer whose certificate was changed and signed again."""
+    return forge(SIGNATURE, reissue(make_signer(ROOT, extensions=extensions), ROOT, old, new))
+
+
+def accuracy(*parts: bytes) -> bytes:
+    """Return a response with this accuracy."""
+    return stating(accuracy=tlv(0x30, *parts))
+
+
+def unknown(value: bytes = NULL, kind: str = UNKNOWN) -> x509.UnrecognizedExtension:
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(kind), value)
+
+
 DATA = "1.2.840.113549.1.7.1"
 LINK = certify("Link", ROOT, ca=True, key_usage=("key_cert_sign",))
 BEYOND = make_signer(LINK)
@@ -76,6 +117,20 @@ RSA = rsa.generate_private_key(65537, 2048)
 NO_CA = certify("No CA", ROOT)
 TOO_MUCH = certify("Link", SHORT, ca=True, key_usage=("key_cert_sign",))
 SAME_NAME = certify("Test authority", ROOT, serial=SIGNER.certificate.serial_number)
+NAMED = make_signer(
+    ROOT,
+    extensions=[
+        (x509.SubjectAlternativeName([x509.DNSName("tsa.test"), x509.DirectoryName(LINK.certificate.subject)]), False)
+    ],
+)
+NAMES = x509.NameConstraints([x509.DNSName("tsa.test")], None)
+CONSTRAINED = make_root(extensions=[(NAMES, True)])
+ODD = make_root(extensions=[(x509.InhibitAnyPolicy(0), True)])
+ADDRESSES = "1.3.6.1.5.5.7.1.7"
+LISTS = x509.CRLDistributionPoints(
+    [x509.DistributionPoint([x509.UniformResourceIdentifier("http://tsa.test/")], None, None, None)]
+)
+POLICIES = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(UNKNOWN), None)])
 
 CASES = [
     good("plain", GOOD),
@@ -98,6 +153,88 @@ CASES = [
     good("link-trusted", forge(SIGNATURE, BEYOND), LINK, ROOT),
     good("two-of-one-name", GOOD, NAMESAKE, ROOT),
     good("self-signed", forge(SIGNATURE, SELF), SELF),
+    good("nine-digits", stating(time="20261122160500.000000001Z")),
+    good("nonce-of-1000-bits", stating(integer(2**1000))),
+    good("nonce-0", stating(integer(0))),
+    good("serial-negative", stating(serial=integer(-5))),
+    good("ordered", stating(tlv(0x01, b"\xff") + integer(5))),
+    good("millis-999-micros-1", accuracy(tlv(0x80, b"\x03\xe7"), tlv(0x81, b"\x01"))),
+    good("seconds-0", accuracy(integer(0))),
+    good("maker-is-subject", stating(tsa(directory_name(SIGNER)))),
+    good("maker-is-subject-beside-others", forge(SIGNATURE, NAMED, rest=tsa(directory_name(NAMED)))),
+    good("maker-is-alternative-name", forge(SIGNATURE, NAMED, rest=tsa(tlv(0x82, b"tsa.test")))),
+    good("maker-is-alternative-directory-name", forge(SIGNATURE, NAMED, rest=tsa(directory_name(LINK)))),
+    good("extension", stating(info_extension())),
+    good("everything", stating(tlv(0x01, b"\xff") + integer(5) + tsa(directory_name(SIGNER)) + info_extension())),
+    good("link-with-policies", through((POLICIES, True), (LISTS, False))),
+    good("link-with-the-unknown", through((unknown(), False))),
+    good("link-with-the-unreadable", through((unknown(b"\xff\xff"), False))),
+    good("p-521", by(key=ec.generate_private_key(ec.SECP521R1()))),
+    bad("maker-is-another", stating(tsa(directory_name(ROOT)))),
+    bad("maker-is-another-host", stating(tsa(tlv(0x82, b"tsa.test")))),
+    bad("maker-is-another-than-all", forge(SIGNATURE, NAMED, rest=tsa(tlv(0x82, b"tsb.test")))),
+    bad("maker-spelled-otherwise", forge(SIGNATURE, SIGNER, rest=tsa(directory_name(certify("test AUTHORITY"))))),
+    bad("maker-not-wrapped", stating(directory_name(SIGNER))),
+    bad("maker-empty", stating(tsa(b""))),
+    bad("two-makers", stating(tsa(directory_name(SIGNER) * 2))),
+    bad("critical-extension", stating(info_extension(tlv(0x01, b"\xff")))),
+    bad("extension-explicit-default", stating(info_extension(tlv(0x01, b"\0")))),
+    bad("extension-with-junk", stating(info_extension(NULL))),
+    bad("junk-at-the-end", stating(NULL)),
+    bad("junk-after-nonce", stating(integer(5) + NULL)),
+    bad("unknown-member", stating(tlv(0xA2))),
+    bad("out-of-order", stating(integer(5) + tlv(0x01, b"\xff"))),
+    bad("ordering-1", stating(tlv(0x01, b"\1"))),
+    bad("ordering-explicit-default", stating(tlv(0x01, b"\0"))),
+    bad("ordering-long", stating(tlv(0x01, b"\xff\xff"))),
+    bad("ordering-empty", stating(tlv(0x01))),
+    bad("nonce-negative", stating(integer(-5))),
+    bad("nonce-padded", stating(tlv(0x02, b"\0\5"))),
+    bad("nonce-empty", stating(tlv(0x02))),
+    bad("ten-digits", stating(time="20261122160500.0000000001Z")),
+    bad("twenty-digits", stating(time="20261122160500." + "1" * 20 + "Z")),
+    bad("point-without-digits", stating(time="20261122160500.Z")),
+    bad("millis-0", accuracy(tlv(0x80, b"\0"))),
+    bad("millis-1000", accuracy(tlv(0x80, b"\x03\xe8"))),
+    bad("millis-negative", accuracy(tlv(0x80, b"\xff"))),
+    bad("micros-1000", accuracy(tlv(0x81, b"\x03\xe8"))),
+    bad("seconds-negative", accuracy(integer(-1))),
+    bad("seconds-padded", accuracy(tlv(0x02, b"\0\1"))),
+    bad("accuracy-out-of-order", accuracy(tlv(0x80, b"\1"), integer(1))),
+    bad("accuracy-with-junk", accuracy(NULL)),
+    bad("serial-padded", stating(serial=tlv(0x02, b"\0\5"))),
+    bad("serial-is-no-number", stating(serial=tlv(0x04, b"\5"))),
+    bad("policy-is-null", stating(policy=NULL)),
+    bad("policy-cut", stating(policy=tlv(0x06, b"\x2a\x81"))),
+    bad("policy-padded", stating(policy=tlv(0x06, b"\x80\1"))),
+    bad("policy-too-long", stating(policy=oid("1.2" + 63 * ".3"))),
+    bad("imprint-with-junk", stating(imprint_end=NULL)),
+    bad("imprint-with-parameters", stating(parameters=integer(1))),
+    bad("imprint-hash-with-junk", stating(parameters=NULL + NULL)),
+    bad("link-with-constraints", through((NAMES, True))),
+    bad("link-with-constraints-not-critical", through((NAMES, False))),
+    bad(
+        "link-that-excludes-the-signer",
+        through((x509.NameConstraints(None, [x509.DirectoryName(SIGNER.certificate.subject)]), False)),
+    ),
+    bad("link-with-addresses", through((unknown(tlv(0x30, tlv(0x30, tlv(0x04, b"\0\1"), NULL)), ADDRESSES), False))),
+    bad("link-with-critical-lists", through((LISTS, True))),
+    bad("link-with-the-unknown-critical", through((unknown(), True))),
+    bad("signer-with-constraints", by(extensions=[(NAMES, True)])),
+    bad("signer-with-the-unknown-critical", by(extensions=[(unknown(), True)])),
+    bad(
+        "signer-with-explicit-default",
+        edited(b"\x03\x2a\x03\x04\x01\x01\xff", b"\x03\x2a\x03\x04\x01\x01\x00", (unknown(), True)),
+    ),
+    bad(
+        "signer-with-one-twice",
+        edited(b"\x2a\x03\x05", b"\x2a\x03\x04", (unknown(), False), (unknown(kind="1.2.3.5"), False)),
+    ),
+    bad("rsa-1024", by(key=rsa.generate_private_key(65537, 1024))),
+    bad("rsa-2047", by(key=rsa.generate_private_key(65537, 2047))),
+    bad("p-224", by(key=ec.generate_private_key(ec.SECP224R1()))),
+    bad("secp256k1", by(key=ec.generate_private_key(ec.SECP256K1()))),
+    bad("brainpool-256", by(key=ec.generate_private_key(ec.BrainpoolP256R1()))),
     bad("empty", b""),
     bad("not-der", b"0" * 50),
     bad("indefinite-length", b"0\x80" + GOOD[4:] + b"\0\0"),
@@ -120,6 +257,7 @@ CASES = [
     bad("two-of-one-serial", forge(SIGNATURE, SIGNER, SAME_NAME)),
     bad("info-of-another-shape", forge(SIGNATURE, SIGNER, info=tlv(0x30, integer(1)))),
     bad("no-signer", forge(SIGNATURE, SIGNER, signers=0)),
+    bad("signer-version-is-null", forge(SIGNATURE, SIGNER, signer_version=NULL)),
     bad("two-signers", forge(SIGNATURE, SIGNER, signers=2)),
     bad("fraction-ends-in-zero", forge(SIGNATURE, SIGNER, time="20261122160500.10Z")),
     bad("no-seconds", forge(SIGNATURE, SIGNER, time="202611221605Z")),
@@ -128,6 +266,8 @@ CASES = [
     bad("leap-second", forge(SIGNATURE, SIGNER, time="20261122160560Z")),
     untrusted("wrong-digest", forge(SIGNATURE, SIGNER, digest=bytes(32))),
     untrusted("wrong-signature", forge(SIGNATURE, SIGNER, edit=lambda data: data[:-1] + bytes([data[-1] ^ 1]))),
+    untrusted("root-with-constraints", by(CONSTRAINED), CONSTRAINED),
+    untrusted("root-with-the-critical", by(ODD), ODD),
     untrusted("nobody", GOOD, make_root("Another")),
     untrusted("namesake", GOOD, NAMESAKE),
     untrusted("signer-trusted", GOOD, SIGNER),
@@ -190,7 +330,7 @@ def test_without_authorities_the_token_alone_is_judged() -> None:
         assert judge(by_name[what], None) == f"timestamp-{code}"
     ed25519 = Ed25519PrivateKey.generate()
     signer = Holder(make_signer(ROOT, key=ed25519).certificate, SIGNER.key)
-    assert judge(forge(SIGNATURE, signer), None) == "timestamp-signature"
+    assert judge(forge(SIGNATURE, signer), None) == "timestamp-malformed"
 
 
 def test_a_request_is_over_these_bytes(tmp_path: Path) -> None:

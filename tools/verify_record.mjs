@@ -1220,8 +1220,24 @@ const SIGNATURE_ALGORITHMS = new Set(
     .concat(["2a864886f70d010101", "2a864886f70d01010b", "2a864886f70d01010c", "2a864886f70d01010d"])
     .map(OID),
 );
+const OID_RSA = OID("2a864886f70d010101");
+const OID_EC = OID("2a8648ce3d0201");
+const MIN_RSA = 2048; // bits
+/** P-256, P-384, P-521. */
+const CURVES = new Set(["2a8648ce3d030107", "2b81040022", "2b81040023"].map(OID));
+/** Key usage, alternative names, basic constraints, policies, extended key usage. */
+const MAY_BE_CRITICAL = new Set(["551d0f", "551d11", "551d13", "551d20", "551d25"]);
+/** On names; RFC 3779: on IP addresses, on AS numbers. OpenSSL heeds them though they are not critical. */
+const CONSTRAINTS = new Set(["551d1e", "2b06010505070107", "2b06010505070108"]);
 const [BOOLEAN, INTEGER, BITS, OCTETS, OBJECT, GENERALIZED_TIME] = [0x01, 0x02, 0x03, 0x04, 0x06, 0x18];
-const [SEQUENCE, SET, CONTEXT] = [0x30, 0x31, 0xa0];
+const [NULL, SEQUENCE, SET, CONTEXT, MILLIS, MICROS, DIRECTORY_NAME] = [0x05, 0x30, 0x31, 0xa0, 0x80, 0x81, 0xa4];
+/** The only BOOLEAN: DER leaves out what is the default, and all of them here are false by default. */
+const TRUE = Buffer.of(0xff);
+/** What an object identifier and a number may consist of in DER, in Latin-1. */
+const FORMS = new Map([
+  [OBJECT, /^(?=[^]{1,63}$)(?:[\x00-\x7f]|[\x81-\xff][\x80-\xff]*[\x00-\x7f])+$/],
+  [INTEGER, /^(?:[^]|\x00[\x80-\xff][^]*|\xff[\x00-\x7f][^]*|[\x01-\xfe][^]+)$/],
+]);
 
 /** An element of DER. Whatever is not as it should be is `timestamp-malformed`. */
 class Der {
@@ -1250,7 +1266,11 @@ class Der {
       if (!(length < 0x80 || at > start + 2) || (bytes[start] & 0x1f) === 0x1f || at + length > bytes.length) {
         throw Der.fault();
       }
-      found.push(new Der(bytes[start], bytes.subarray(at, at + length), bytes.subarray(start, at + length)));
+      const content = bytes.subarray(at, at + length);
+      if (FORMS.get(bytes[start])?.test(content.toString("latin1")) === false) {
+        throw Der.fault();
+      }
+      found.push(new Der(bytes[start], content, bytes.subarray(start, at + length)));
       start = at + length;
     }
     return found;
@@ -1282,6 +1302,15 @@ class Der {
     return found;
   }
 
+  /** The number of an INTEGER, of whatever tag, that is not negative. */
+  get natural() {
+    const text = this.content.toString("latin1");
+    if (!FORMS.get(INTEGER).test(text) || this.content[0] > 0x7f) {
+      throw Der.fault();
+    }
+    return BigInt(`0x${this.content.toString("hex")}`);
+  }
+
   /** An object identifier, as the constants above have them. */
   get oid() {
     return this.as(OBJECT).toString("latin1");
@@ -1297,6 +1326,16 @@ class Der {
   }
 }
 
+/** What there is of each tag, in this order, undefined for what is missing; there may be nothing else. */
+function inOrder(elements, tags) {
+  const rest = [...elements];
+  const found = tags.map((tag) => (rest[0]?.tag === tag ? rest.shift() : undefined));
+  if (rest.length > 0) {
+    throw Der.fault();
+  }
+  return found;
+}
+
 /** A certificate: Node's own view of it, and what that does not show. Times are texts `YYYYMMDDhhmmss`. */
 class Certificate {
   constructor(der) {
@@ -1305,7 +1344,8 @@ class Certificate {
     if (version.tag !== CONTEXT) {
       fields.unshift(version);
     }
-    const [serial, , issuer, validity, subject, , ...rest] = fields;
+    const [serial, , issuer, validity, subject, key, ...rest] = fields;
+    Object.assign(this, { subject, key });
     this.isFirstVersion = version.tag !== CONTEXT;
     this.name = Buffer.concat([issuer.whole, serial.whole]);
     this.isSelfIssued = issuer.whole.equals(subject.whole);
@@ -1313,14 +1353,21 @@ class Certificate {
       const text = time.content.toString("latin1").slice(0, -1);
       return time.tag === GENERALIZED_TIME ? text : `${text < "50" ? "20" : "19"}${text}`;
     });
-    const extensions = rest.find(({ tag }) => tag === CONTEXT + 3);
+    const wrapped = rest.find(({ tag }) => tag === CONTEXT + 3);
+    const extensions = wrapped ? Der.one(wrapped.content).parts() : [];
     this.extensions = new Map(
-      (extensions ? Der.one(extensions.content).parts() : []).map((extension) => {
-        const [kind, ...values] = extension.parts(SEQUENCE, 2);
-        const isCritical = values[0].tag === BOOLEAN && values[0].content[0] !== 0;
-        return [kind.content.toString("hex"), { isCritical, value: Der.one(values.at(-1).as(OCTETS)) }];
+      extensions.map((extension) => {
+        const [kind, critical, value] = inOrder(extension.parts(SEQUENCE, 2), [OBJECT, BOOLEAN, OCTETS]);
+        const isCritical = critical !== undefined;
+        if (kind === undefined || value === undefined || (isCritical && !critical.content.equals(TRUE))) {
+          throw Der.fault();
+        }
+        return [kind.content.toString("hex"), { isCritical, value: value.content }];
       }),
     );
+    if (this.extensions.size !== extensions.length || !this.isUnderstood) {
+      throw Der.fault();
+    }
     this.x509 = new X509Certificate(der);
   }
 
@@ -1345,31 +1392,55 @@ class Certificate {
     return this.notBefore <= time && time < this.notAfter;
   }
 
+  /** The value of an extension; undefined without it. */
+  valueOf(kind) {
+    const extension = this.extensions.get(kind);
+    return extension && Der.one(extension.value);
+  }
+
   /** The bits of the key usage, the first of them 0x80; null without that extension. */
   get usage() {
-    const extension = this.extensions.get("551d0f");
-    return extension ? (extension.value.as(BITS)[1] ?? 0) : null;
+    const value = this.valueOf("551d0f");
+    return value ? (value.as(BITS)[1] ?? 0) : null;
   }
 
   get constraints() {
-    const [ca, length] = this.extensions.get("551d13")?.value.parts() ?? [];
+    const [ca, length] = this.valueOf("551d13")?.parts() ?? [];
     const isCa = ca?.tag === BOOLEAN && ca.content[0] !== 0;
     return { isCa, length: isCa && length ? parseInt(length.as(INTEGER).toString("hex"), 16) : Infinity };
   }
 
-  /** Whether nothing critical is said that nobody here looks at. */
+  /** Whether nothing critical is said that nobody here looks at, and no constraints. */
   get isUnderstood() {
-    const known = ["551d0f", "551d11", "551d13", "551d20", "551d25"];
-    return [...this.extensions].every(([kind, { isCritical }]) => !isCritical || known.includes(kind));
+    const isHeeded = ([kind, { isCritical }]) => !CONSTRAINTS.has(kind) && (!isCritical || MAY_BE_CRITICAL.has(kind));
+    return [...this.extensions].every(isHeeded);
+  }
+
+  /** Whether its key may sign timestamps: RSA of at least 2048 bits, P-256, P-384 or P-521. */
+  get hasStrongKey() {
+    const [algorithm, bits] = this.key.parts(SEQUENCE, 2);
+    const [kind, parameters] = algorithm.parts(SEQUENCE, 2);
+    if (kind.oid === OID_RSA) {
+      const [modulus] = Der.one(bits.as(BITS).subarray(1)).parts(SEQUENCE, 1);
+      return modulus.natural.toString(2).length >= MIN_RSA;
+    }
+    return kind.oid === OID_EC && CURVES.has(parameters.oid);
+  }
+
+  /** Whether a GeneralName is, byte for byte, its subject or one of its alternative names. */
+  hasName(name) {
+    const isSubject = name.tag === DIRECTORY_NAME && name.content.equals(this.subject.whole);
+    const others = this.valueOf("551d11")?.parts() ?? [];
+    return isSubject || others.some(({ whole }) => whole.equals(name.whole));
   }
 
   /** Whether it may sign timestamps, and nothing else. */
   get isForTimestamps() {
-    const extended = this.extensions.get("551d25");
-    const purposes = extended?.value.parts().map(({ oid }) => oid) ?? [];
+    const isCritical = this.extensions.get("551d25")?.isCritical;
+    const purposes = this.valueOf("551d25")?.parts().map(({ oid }) => oid) ?? [];
     const signs = this.usage === null || ((this.usage & 0xc0) !== 0 && (this.usage & ~0xc0) === 0);
-    const isAlone = extended?.isCritical && purposes.length === 1 && purposes[0] === OID_TIME_STAMPING;
-    return isAlone && signs && !this.constraints.isCa && this.isUnderstood;
+    const isAlone = isCritical && purposes.length === 1 && purposes[0] === OID_TIME_STAMPING;
+    return isAlone && signs && !this.constraints.isCa;
   }
 
   /** Whether it may issue others, with so many certificates between it and the one that signs. */
@@ -1377,7 +1448,7 @@ class Certificate {
     const mayCertify = this.usage === null || (this.usage & 0x04) !== 0;
     const isOld = !this.extensions.has("551d13") && (this.usage !== null || (this.isFirstVersion && this.isRoot));
     const { isCa, length } = this.constraints;
-    return mayCertify && (isCa || isOld) && between <= length && this.isUnderstood;
+    return mayCertify && (isCa || isOld) && between <= length;
   }
 }
 
@@ -1408,8 +1479,11 @@ function readTimestamp(response, signature) {
   const [contentKind, content] = signedData[2].parts(SEQUENCE, 2);
   const stated = Der.one(content.as(CONTEXT)).as(OCTETS);
   const signer = Der.one(signedData.at(-1).as(SET)).parts(SEQUENCE, 6);
-  const [, sid, hash, attributes, algorithm, signed] = signer;
-  const [version, , imprint, , time] = Der.one(stated).parts(SEQUENCE, 5);
+  const [signerVersion, sid, hash, attributes, algorithm, signed] = signer;
+  signerVersion.as(INTEGER);
+  const [version, policy, imprint, serial, time, ...statedAlso] = Der.one(stated).parts(SEQUENCE, 5);
+  policy.as(OBJECT);
+  serial.as(INTEGER);
   const isListed = signedData[1].parts(SET).some((one) => one.parts(SEQUENCE, 1)[0].oid === hash.parts()[0].oid);
   const isFirst = version.as(INTEGER).toString("hex") === "01" && signedData[0].as(INTEGER).length === 1;
   if (kind.oid !== OID_SIGNED_DATA || contentKind.oid !== OID_TST_INFO || !isFirst || !isListed) {
@@ -1433,11 +1507,13 @@ function readTimestamp(response, signature) {
     .flatMap((set) => set.parts(CONTEXT).map(({ whole }) => new Certificate(whole)));
   const named = Buffer.concat(sid.parts(SEQUENCE, 2).map(({ whole }) => whole));
   const [certificate, ...others] = certificates.filter(({ name }) => name.equals(named));
-  if (certificate === undefined || others.length > 0) {
+  if (certificate === undefined || others.length > 0 || !certificate.hasStrongKey) {
     throw Der.fault();
   }
+  checkStatedAlso(statedAlso, certificate);
   checkBinding(values, certificate.der);
-  const [imprintHash, hashed] = imprint.parts(SEQUENCE, 2);
+  const [imprintHash, hashed] = inOrder(imprint.parts(SEQUENCE, 2), [SEQUENCE, OCTETS]);
+  inOrder(imprintHash.parts(), [OBJECT, NULL]);
   if (!createHash(imprintHash.hash).update(signature).digest().equals(hashed.as(OCTETS))) {
     throw new Fault("timestamp-imprint", "the timestamp is over other data");
   }
@@ -1452,6 +1528,22 @@ function readTimestamp(response, signature) {
     throw new Fault("timestamp-signature", "the timestamp's own signature does not hold");
   }
   return { certificate, certificates, time: readGeneralizedTime(time) };
+}
+
+/** What else a TSTInfo may state (RFC 3161 §2.4.2). No extension is known here, so none may be critical. */
+function checkStatedAlso(members, certificate) {
+  const tags = [SEQUENCE, BOOLEAN, INTEGER, CONTEXT, CONTEXT + 1];
+  const [accuracy, ordering, nonce, tsa, extensions] = inOrder(members, tags);
+  const [seconds, ...thousandths] = inOrder(accuracy?.parts() ?? [], [INTEGER, MILLIS, MICROS]);
+  const isExact = [seconds, nonce].every((part) => part === undefined || part.natural >= 0);
+  const isInRange = thousandths.every((part) => part === undefined || (part.natural >= 1 && part.natural <= 999));
+  const isOrdered = ordering === undefined || ordering.content.equals(TRUE);
+  const isNamed = tsa === undefined || certificate.hasName(Der.one(tsa.content));
+  const kinds = extensions?.parts(CONTEXT + 1).map((one) => one.parts().map(({ tag }) => tag)) ?? [];
+  const isPlain = kinds.every(([kind, value, ...more]) => kind === OBJECT && value === OCTETS && more.length === 0);
+  if (!(isExact && isInRange && isOrdered && isNamed && isPlain)) {
+    throw Der.fault();
+  }
 }
 
 /** Require that the signed attributes name the certificate by its hash (RFC 2634, RFC 5035). */
@@ -1470,7 +1562,7 @@ function checkBinding(values, der) {
 /** A timestamp for a GeneralizedTime in DER, cut to microseconds. */
 function readGeneralizedTime(time) {
   const text = time.as(GENERALIZED_TIME).toString("latin1");
-  const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d*[1-9]))?Z$/.exec(text);
+  const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{0,8}[1-9]))?Z$/.exec(text);
   if (parts === null) {
     throw Der.fault();
   }
@@ -2186,7 +2278,7 @@ const MEANINGS = {
 /** One file's result for people. */
 function textReport(result) {
   const lines = [escaped(spelledOut(result.file))];
-  const line = (name, rest) => lines.push(`  ${name.padEnd(13)}${rest}`);
+  const line = (name, rest) => lines.push(`  ${name.padEnd(12)} ${rest}`);
   for (const [check, { status, fault }] of result.checks) {
     const place = fault?.pointer ? ` (at ${escaped(fault.pointer)})` : "";
     const remark = fault ? `${escaped(fault.message)}${place}` : "";

@@ -915,12 +915,19 @@ OIDS = {
 }
 OIDS |= {f"ecdsa {n}": f"2a8648ce3d04030{n}" for n in (2, 3, 4)}
 OIDS |= {f"rsa {n}": f"2a864886f70d0101{n}" for n in ("01", "0b", "0c", "0d")}
+OIDS |= {"key usage": "551d0f", "names": "551d11", "policies": "551d20", "extended key usage": "551d25"}
+OIDS |= {"constraints names": "551d1e", "constraints ip": "2b06010505070107", "constraints as": "2b06010505070108"}
+OIDS |= {"key ec": "2a8648ce3d0201", "P-256": "2a8648ce3d030107", "P-384": "2b81040022", "P-521": "2b81040023"}
 NAMES = {bytes.fromhex(oid): name for name, oid in OIDS.items()}
 # The extension that allows to sign timestamps, critical, and nothing else. DER knows one form.
 FOR_TIMESTAMPS = bytes.fromhex("30160603551d250101ff040c300a06082b06010505070308")
-INTEGER, OCTETS, OID, GENERALIZED_TIME, SEQUENCE, SET, CONTEXT = 2, 4, 6, 24, 0x30, 0x31, 0xA0
+MAY_BE_CRITICAL = {"key usage", "names", "basic constraints", "policies", "extended key usage"}
+BOOLEAN, INTEGER, BITS, OCTETS, OID, GENERALIZED_TIME, SEQUENCE, SET, CONTEXT = 1, 2, 3, 4, 6, 24, 0x30, 0x31, 0xA0
+MILLIS, MICROS, DIRECTORY_NAME = 0x80, 0x81, 0xA4
 SHORT, LONG_TAG = 0x7F, 0x1F  # the greatest length in one byte; a tag that goes on
-GENTIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d*[1-9]))?Z")
+MAX_OID = 63  # bytes
+MIN_RSA = 2048  # bits
+GENTIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{0,8}[1-9]))?Z")
 PEM_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END CERTIFICATE-----\n?")
 
 
@@ -953,6 +960,8 @@ class Der:
             end = at + length
             if data[start] & LONG_TAG == LONG_TAG or length < shortest or end > len(data):
                 raise malformed()
+            if data[start] == OID and length > MAX_OID:
+                raise malformed()
             found.append(cls(data[start], data[at:end], data[start:end]))
             start = end
         return found
@@ -981,6 +990,23 @@ class Der:
     def oid(self) -> str | None:
         """What the tables above call an object identifier, or the first one inside."""
         return NAMES.get(self.read(OID) if self.tag == OID else self.parts(least=1)[0].read(OID))
+
+
+def in_order(elements: Sequence[Der], *tags: int) -> list[Der | None]:
+    """Return what there is of each tag, None for what is missing; there may be nothing else."""
+    rest = list(elements)
+    found = [rest.pop(0) if rest and rest[0].tag == tag else None for tag in tags]
+    if rest:
+        raise malformed()
+    return found
+
+
+def read_natural(content: bytes) -> int:
+    """Return the number of an INTEGER that is not negative."""
+    number = int.from_bytes(content)
+    if content != number.to_bytes(number.bit_length() // 8 + 1):
+        raise malformed()
+    return number
 
 
 @dataclass(frozen=True)
@@ -1025,29 +1051,80 @@ def read_timestamp(response: bytes) -> Stated:
     )
     if not holds:
         raise malformed()
-    check_certificate(certificates, signer[1])
+    names = check_certificate(certificates, signer[1])
+    check_stated_also(fields[5:], names)
     return Stated(read_time(time), str(imprint[0].oid), imprint[1].read(OCTETS))
 
 
-def check_certificate(certificates: Sequence[Der], named: Der) -> None:
-    """§6: require one certificate by the signer's name, which is for timestamps alone."""
+def check_stated_also(members: Sequence[Der], names: Sequence[tuple[int, bytes]]) -> None:
+    """§6: what else a TSTInfo may state (RFC 3161 §2.4.2), by a signer with these names."""
+    accuracy, ordering, nonce, tsa, extensions = in_order(members, SEQUENCE, BOOLEAN, INTEGER, CONTEXT, CONTEXT + 1)
+    if accuracy:
+        seconds, *parts = in_order(accuracy.parts(), INTEGER, MILLIS, MICROS)
+        read_natural(seconds.content if seconds else b"\0")
+        if not all(1 <= read_natural(part.content) <= 999 for part in parts if part):  # noqa: PLR2004 - thousandths
+            raise malformed()
+    read_natural(nonce.content if nonce else b"\0")
+    name = tsa.only(CONTEXT) if tsa else None
+    kinds = [[part.tag for part in one.parts()] for one in (extensions.parts(CONTEXT + 1) if extensions else ())]
+    holds = (
+        (ordering is None or ordering.content == b"\xff")  # DER leaves the default out
+        and (name is None or (name.tag, name.content) in names)
+        # No extension is known here, so none may be critical.
+        and all(kind == [OID, OCTETS] for kind in kinds)
+    )
+    if not holds:
+        raise malformed()
+
+
+def read_certificate(certificate: Der) -> tuple[list[Der], list[Der]]:
+    """§6: return the fields of a certificate from its serial number on, and its extensions."""
+    fields = certificate.parts(least=1)[0].parts(least=6)
+    fields = fields[fields[0].tag == CONTEXT :]  # without the version
+    extensions = [item for field in fields if field.tag == CONTEXT + 3 for item in field.only(CONTEXT + 3).parts()]
+    for extension in extensions:
+        kind, critical, _ = in_order(extension.parts(), OID, BOOLEAN, OCTETS)
+        is_judged = critical is None or (critical.content == b"\xff" and extension.oid in MAY_BE_CRITICAL)
+        if kind is None or not is_judged or str(extension.oid).startswith("constraints"):
+            raise malformed()
+    if len({extension.parts()[0].content for extension in extensions}) != len(extensions):
+        raise malformed()
+    return fields, extensions
+
+
+def check_certificate(certificates: Sequence[Der], named: Der) -> list[tuple[int, bytes]]:
+    """§6: require one certificate by the signer's name, for timestamps alone. Return its names: tag, content."""
     issuer, serial = named.parts(least=2)[:2]
-    found = []
-    for certificate in certificates:
-        fields = certificate.parts(least=1)[0].parts(least=6)
-        fields = fields[fields[0].tag == CONTEXT :]  # without the version
-        if (fields[0].whole, fields[2].whole) == (serial.whole, issuer.whole):
-            found.append(
-                [item for field in fields if field.tag == CONTEXT + 3 for item in field.only(CONTEXT + 3).parts()]
-            )
+    read = map(read_certificate, certificates)
+    found = [both for both in read if (both[0][0].whole, both[0][2].whole) == (serial.whole, issuer.whole)]
     if len(found) != 1:
         raise malformed()
-    for extension in found[0]:
+    fields, extensions = found[0]
+    check_key(fields[5])
+    names = [(DIRECTORY_NAME, fields[4].whole)]
+    for extension in extensions:
+        value = extension.parts()[-1].read(OCTETS)
         if extension.oid == "basic constraints":
-            value = Der.all(extension.parts()[-1].read(OCTETS))[0].content
-            must(not value.startswith(b"\1\1\xff"), "timestamp-authority", "its certificate is that of a CA")
-    usage = any(extension.whole == FOR_TIMESTAMPS for extension in found[0])
+            is_ca = Der.all(value)[0].content.startswith(b"\1\1\xff")
+            must(not is_ca, "timestamp-authority", "its certificate is that of a CA")
+        if extension.oid == "names":
+            names += [(name.tag, name.content) for name in Der.all(value)[0].parts()]
+    usage = any(extension.whole == FOR_TIMESTAMPS for extension in extensions)
     must(usage, "timestamp-authority", "its certificate is not for timestamps alone")
+    return names
+
+
+def check_key(key: Der) -> None:
+    """§6: require a SubjectPublicKeyInfo of RSA from 2048 bits on, of P-256, P-384 or P-521."""
+    algorithm, bits = key.parts(least=2)[:2]
+    kind, parameters = algorithm.parts(least=2)[:2]
+    if kind.oid == "rsa 01":
+        modulus = Der.all(bits.read(BITS)[1:])[0].parts(least=1)[0].read(INTEGER)
+        accepted = int.from_bytes(modulus).bit_length() >= MIN_RSA
+    else:
+        accepted = kind.oid == "key ec" and parameters.tag == OID and str(parameters.oid).startswith("P-")
+    if not accepted:
+        raise malformed()
 
 
 def read_time(text: bytes) -> str:
@@ -1069,8 +1146,7 @@ def read_authorities(pems: Iterable[str]) -> tuple[list[bytes], list[bytes]]:
     for block in filter(None, map(PEM_CERTIFICATE.fullmatch, pems)):
         with contextlib.suppress(Defect, ValueError):
             der = base64.b64decode("".join(block[1].split()), validate=True)
-            fields = Der.all(der)[0].parts(least=1)[0].parts(least=6)
-            fields = fields[fields[0].tag == CONTEXT :]
+            fields, _ = read_certificate(Der.all(der)[0])
             (roots if fields[2].whole == fields[4].whole else links).append(der)
     return roots, links
 
