@@ -23,7 +23,7 @@ import hashlib
 import io
 import itertools
 import os
-from typing import IO, TYPE_CHECKING, Final, Literal, NoReturn
+from typing import IO, TYPE_CHECKING, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -251,20 +251,14 @@ class VerificationReport(Struct, frozen=True, kw_only=True):
 
         """
         if (decisive := self.decisive) is not None:
-            self._raise(decisive)
+            # A failed check has its error; without one, what was asked for did not run.
+            raise self.error or TrustError(f"the check {decisive.check} did not run", code=decisive.check)
         if self.sealed_record is None:
             raise SealError("verify_file keeps no record; use verify_record", code="no-record")
         verified = object.__new__(VerifiedRecord)
         verified.sealed = self.sealed_record
         verified.report = self
         return verified
-
-    def _raise(self, decisive: CheckResult) -> NoReturn:
-        if self.error is not None:
-            raise self.error
-        reason = decisive.reason or f"the check {decisive.check} did not run"
-        kind = TrustError if EXIT_CODES[decisive.check] == _UNTRUSTED or decisive.status == "not_run" else SealError
-        raise kind(reason, code=decisive.code or decisive.check)
 
 
 class _Run:

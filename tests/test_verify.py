@@ -10,13 +10,14 @@ import random
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from verifiers import MANIFEST, NOW, RECORDER, VECTORS, Case, Policies, agree, generator, of_library, of_tool, tool
 
+from hearth_records import verify
 from hearth_records.canonical import OPENING
 from hearth_records.errors import ChainError, FormatError, HearthRecordsError, LifecycleError, SealError, TrustError
 from hearth_records.profile import Limits
@@ -680,3 +681,73 @@ def test_both_verifiers_agree_about_every_member(part: str) -> None:
 @pytest.mark.parametrize("check", CHECKS)
 def test_an_exit_code_for_every_check(check: CheckName) -> None:
     assert EXIT_CODES[check] == tool.CHECKS[check]
+
+
+# --- what a report says of the place ---------------------------------------------------------------------------------
+
+
+def test_a_record_that_is_not_sealed_names_its_last_event() -> None:
+    journal = b"".join(SMALL.splitlines(keepends=True)[:-1])
+    assert verify_record(journal, RECORDER.library)["sealed"].seq == 4
+    assert verify_record(OPENING, RECORDER.library)["sealed"].seq is None
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("signature--missing", "signature-missing"), ("signature--order", "signature-order")]
+)
+def test_a_signature_that_is_missing_is_told_from_one_out_of_place(name: str, code: str) -> None:
+    first, second = generator.RECORDER, generator.SECOND
+    whole = sealed(generator.small(), signers=[first, second])
+    line = json.loads(b"{" + whole.splitlines()[-1][2:])
+    signatures = line["seal"]["signatures"]
+    line["seal"]["signatures"] = signatures[1:] if name == "signature--missing" else signatures[::-1]
+    body = b"".join(whole.splitlines(keepends=True)[:-1])
+    data = body + b"]," + generator.jcs(line)[1:] + b"\n"
+    report = verify_record(data, RECORDER.library)
+    assert (report["signature"].code, report["signature"].pointer) == (code, "/seal/signatures")
+    assert isinstance(report.error, SealError)
+    assert report.error.expected == (first.keyid if code == "signature-missing" else None)
+
+
+def test_where_seal_and_events_differ_both_are_shown() -> None:
+    series = {"id": "nightly", "sequence": 0, "previous": None}
+    events = [start(series=series), finished()]
+    for member, value, expected, actual in (
+        ("series", None, '{"id":"nightly","previous":null,"sequence":0}', "null"),
+        ("status", "failed", "completed", "failed"),
+    ):
+        data = sealed(events, statement=[(f"/predicate/{member}", value)])
+        report = verify_record(data, RECORDER.library)
+        assert report["head"].code == member
+        assert isinstance(report.error, SealError)
+        assert (report.error.expected, report.error.actual) == (expected, actual)
+
+
+def test_who_trusts_no_authority_is_told_so() -> None:
+    report = verify_record(SMALL, RECORDER.library, require_timestamp=True)
+    assert (report["timestamp"].status, report["timestamp"].code) == ("fail", "timestamp-missing")
+    assert report["timestamp"].hint is not None
+    assert verify_record(SMALL, None, require_timestamp=True)["timestamp"].hint is not None
+    case = CASES["invalid/timestamp--missing"]
+    report = verify_record(case.path.read_bytes(), case.library_policy(), now=NOW)
+    assert (report["timestamp"].code, report["timestamp"].hint) == ("timestamp-missing", None)
+
+
+def test_a_report_says_what_is_disclosed_unless_that_does_not_hold() -> None:
+    text = generator.disclosure("pin", 1234)
+    details = generator.holding(generator.digest_of(text))
+    for disclosures, said in (([text], ("pin",)), ([], ())):
+        report = verify_record(sealed([start(), finished(details=details)], disclosures=disclosures), RECORDER.library)
+        (finding,) = report.disclosures
+        assert (finding.seq, finding.disclosed, finding.undisclosed) == (1, said, 1 - len(said))
+    stray = generator.disclosure("pin", 4321)
+    report = verify_record(sealed([start(), finished(details=details)], disclosures=[stray]), RECORDER.library)
+    assert (report["disclosures"].status, report.disclosures) == ("fail", ())
+    assert verify_record(b"", RECORDER.library).disclosures == ()
+
+
+def test_what_a_report_may_say_is_written_once() -> None:
+    assert get_args(verify.CheckName) == CHECKS
+    assert get_args(verify.Status) == ("pass", "fail", "not_run")
+    assert get_args(verify.Verdict) == tuple(verify.VERDICTS[code] for code in (0, 1, 3, 4, 5, 70))
+    assert get_args(verify.ExitCode) == (0, 1, 2, 3, 4, 5, 70)
