@@ -77,8 +77,8 @@ MAX_STATEMENT: Final = 4096
 _LINE_BREAK: Final = ord("\n")
 _COMMA: Final = ord(",")
 _BRACKET: Final = ord("]")
-_AROUND: Final = len(",\n") + 1
-"""What stands around an event in its line, and one byte more to see that a line is too long."""
+_AROUND: Final = len(",\n")
+"""What stands around an event in its line; a longer line is cut there, and too large without its end."""
 _BATCH: Final = 64 * 1024
 """Bytes of events that are decoded in one go."""
 _STREAM_CHUNK: Final = 1024 * 1024

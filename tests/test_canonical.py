@@ -571,25 +571,26 @@ def test_the_default_limits_of_events() -> None:
     assert refused(big, 1).code == "too-large"
 
 
-def test_a_line_that_never_ends_is_not_read_to_its_end() -> None:
+@pytest.mark.parametrize("first", [[], [GOLDEN_LINES[0] + b"\n"]])
+def test_a_line_that_never_ends_is_not_read_to_its_end(first: list[bytes]) -> None:
     class Endless(io.RawIOBase):
         def __init__(self) -> None:
             self.read_so_far = 0
-            self.opening = True
+            self.lines = [OPENING, *first]
 
         def readline(self, size: int | None = -1, /) -> bytes:
             assert size is not None
             assert size > 0
-            if self.opening:
-                self.opening = False
-                return OPENING
+            if self.lines:
+                return self.lines.pop(0)
             self.read_so_far += size
-            return b"x" * size
+            return b",".ljust(size, b"x")
 
     endless = Endless()
+    limits = Limits(event=1000) if first else Limits(first_event=1000)
     with pytest.raises(FormatError) as caught:
-        list(read_lines(endless, Limits(first_event=1000)))
-    assert caught.value.code == "too-large"
+        list(read_lines(endless, limits))
+    assert (caught.value.code, caught.value.seq) == ("too-large", len(first))
     assert endless.read_so_far < 2000
 
 
@@ -1274,6 +1275,15 @@ def test_events_stand_from_the_first_place_on_unless_it_is_told_otherwise() -> N
         with pytest.raises(FormatError) as caught:
             refuse(b'{"type":"none"}')
         assert (caught.value.seq, caught.value.pointer) == (0, "/events/0/type")
+    with pytest.raises(FormatError) as caught:
+        decode_events([GOLDEN_LINES[1], b'{"type":"none"}'], 5)
+    assert (caught.value.seq, caught.value.pointer) == (6, "/events/6/type")
     line = GOLDEN_LINES[1]
     limits = Limits(first_event=len(line), event=len(line) - 1)
     assert decode_event(line, limits=limits).seq == decode_events([line], limits=limits).events[0].seq == 1
+
+
+def test_what_the_decoder_says_is_told_in_the_form_of_all_errors() -> None:
+    with pytest.raises(FormatError) as caught:
+        decode_event(GOLDEN_LINES[0].replace(b'"seq":0', b'"seq":"0"'))
+    assert caught.value.reason == 'expected "int", got "str"'
