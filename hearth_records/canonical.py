@@ -79,9 +79,9 @@ _COMMA: Final = ord(",")
 _BRACKET: Final = ord("]")
 _AROUND: Final = len(",\n")
 """What stands around an event in its line; a longer line is cut there, and too large without its end."""
-_BATCH: Final = 64 * 1024
+_BATCH: Final = 65_536
 """Bytes of events that are decoded in one go."""
-_STREAM_CHUNK: Final = 1024 * 1024
+_STREAM_CHUNK: Final = 1_048_576
 _encode = profile.encode
 
 _T = TypeVar("_T")

@@ -137,8 +137,8 @@ _SEVERITY: Final[tuple[ExitCode, ...]] = (70, 1, 3, 5, 4)
 _UNTRUSTED: Final[ExitCode] = 4
 TIMESTAMP_TYPE: Final = "rfc3161"
 """The type of evidence on a signature that is a TimeStampResp over its raw bytes (FORMAT §6)."""
-_CHUNK: Final = 1024 * 1024
-_MAX_HELD: Final = 64 * 1024 * 1024
+_CHUNK: Final = 1_048_576
+_MAX_HELD: Final = 67_108_864
 """Bytes of a file that is held in memory to find out whether it was re-formatted."""
 
 
