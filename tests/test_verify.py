@@ -751,3 +751,15 @@ def test_what_a_report_may_say_is_written_once() -> None:
     assert get_args(verify.Status) == ("pass", "fail", "not_run")
     assert get_args(verify.Verdict) == tuple(verify.VERDICTS[code] for code in (0, 1, 3, 4, 5, 70))
     assert get_args(verify.ExitCode) == (0, 1, 2, 3, 4, 5, 70)
+
+
+def test_warnings_count_what_they_are_about() -> None:
+    early = sealed(generator.small(), sealed_at="2000-01-01T00:00:00.000000Z")
+    (warning,) = verify_record(early, RECORDER.library).warnings
+    assert (warning.code, warning.count, warning.seq) == ("sealed-before-end", 1, 4)
+    strangers = sealed(generator.small(), countersigners=[generator.SECOND, generator.WITNESS])
+    (warning,) = verify_record(strangers, RECORDER.library).warnings
+    assert (warning.code, warning.count, warning.seq) == ("unknown-countersigner", 2, None)
+    journal = b"".join(SMALL.splitlines(keepends=True)[:-1])
+    (warning,) = verify_record(journal + b",{...", RECORDER.library).warnings
+    assert (warning.code, warning.count) == ("torn-tail", 5)
