@@ -159,8 +159,11 @@ def decode_events(
             return _decode_lines(lines, version)
         except _DOUBT:
             pass  # which line it is, and why, is found out below
-    events = [decode_event(line, position + i, limits, version) for i, line in enumerate(lines)]
-    return DecodedEvents(events, _hash_lines(lines), hold_digests=True)
+    return DecodedEvents(
+        [decode_event(line, position + i, limits, version) for i, line in enumerate(lines)],
+        _hash_lines(lines),
+        hold_digests=True,
+    )
 
 
 _DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -763,3 +764,14 @@ def test_warnings_count_what_they_are_about() -> None:
     journal = b"".join(SMALL.splitlines(keepends=True)[:-1])
     (warning,) = verify_record(journal + b",{...", RECORDER.library).warnings
     assert (warning.code, warning.count) == ("torn-tail", 5)
+
+
+def test_options_of_verifying_are_named() -> None:
+    calls: list[tuple[Any, Any]] = [
+        (verify_record, SMALL),
+        (verify_source, io.BytesIO(SMALL)),
+        (verify_file, "x"),
+    ]
+    for call, source in calls:
+        with pytest.raises(TypeError):
+            call(source, RECORDER.library, NOW)
