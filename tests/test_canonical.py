@@ -1287,3 +1287,19 @@ def test_what_the_decoder_says_is_told_in_the_form_of_all_errors() -> None:
     with pytest.raises(FormatError) as caught:
         decode_event(GOLDEN_LINES[0].replace(b'"seq":0', b'"seq":"0"'))
     assert caught.value.reason == 'expected "int", got "str"'
+
+
+@pytest.mark.parametrize("limit", [20, 21])
+def test_a_torn_tail_may_be_as_large_as_an_event(limit: int) -> None:
+    whole = OPENING + GOLDEN_LINES[0] + b"\n,"
+    *_events, (kind, lines) = read_lines(io.BytesIO(whole + b"x" * limit), Limits(event=limit))
+    assert (kind, lines) == (canonical.LineKind.TORN, [b"," + b"x" * limit])
+    with pytest.raises(FormatError) as caught:
+        list(read_lines(io.BytesIO(whole + b"x" * (limit + 1)), Limits(event=limit)))
+    assert caught.value.code == "too-large"
+
+
+def test_what_a_document_is_is_named() -> None:
+    call: Any = canonical.decode_document
+    with pytest.raises(TypeError):
+        call(b"{}", dict, "plan")

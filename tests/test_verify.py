@@ -775,3 +775,20 @@ def test_options_of_verifying_are_named() -> None:
     for call, source in calls:
         with pytest.raises(TypeError):
             call(source, RECORDER.library, NOW)
+
+
+def test_a_bad_countersignature_is_not_told_as_one_that_does_not_count() -> None:
+    whole = sealed(generator.small(), countersigners=[generator.SECOND])
+    *lines, last = whole.splitlines(keepends=True)
+    closing = json.loads(b"{" + last[2:])
+    closing["seal"]["signatures"][1]["sig"] = closing["seal"]["signatures"][0]["sig"]
+    data = b"".join(lines) + b"]," + generator.jcs(closing)[1:] + b"\n"
+    entries = [
+        generator.entry(generator.RECORDER),
+        generator.entry(generator.SECOND, "countersign", not_after=generator.FAR_AHEAD),
+    ]
+    policy = TrustPolicy.decode(json.dumps(generator.trust(*entries)).encode())
+    for record, status, warnings in ((whole, "good", ["countersigner-not-counted"]), (data, "bad", [])):
+        report = verify_record(record, policy)
+        assert report.signers[1].status == status
+        assert [warning.code for warning in report.warnings] == warnings
