@@ -1294,9 +1294,10 @@ def test_a_torn_tail_may_be_as_large_as_an_event(limit: int) -> None:
     whole = OPENING + GOLDEN_LINES[0] + b"\n,"
     *_events, (kind, lines) = read_lines(io.BytesIO(whole + b"x" * limit), Limits(event=limit))
     assert (kind, lines) == (canonical.LineKind.TORN, [b"," + b"x" * limit])
-    with pytest.raises(FormatError) as caught:
-        list(read_lines(io.BytesIO(whole + b"x" * (limit + 1)), Limits(event=limit)))
-    assert caught.value.code == "too-large"
+    for tail in (b"," + b"x" * (limit + 1), b'"' + b"x" * limit):
+        with pytest.raises(FormatError) as caught:
+            list(read_lines(io.BytesIO(whole[:-1] + tail), Limits(event=limit)))
+        assert caught.value.code == "too-large"
 
 
 def test_what_a_document_is_is_named() -> None:

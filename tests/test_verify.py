@@ -697,7 +697,11 @@ def test_a_record_that_is_not_sealed_names_its_last_event() -> None:
     ("name", "code"), [("signature--missing", "signature-missing"), ("signature--order", "signature-order")]
 )
 def test_a_signature_that_is_missing_is_told_from_one_out_of_place(name: str, code: str) -> None:
-    first, second = generator.RECORDER, generator.SECOND
+    for first, second in itertools.permutations((generator.RECORDER, generator.SECOND)):
+        check_arrangement_of(first, second, name, code)
+
+
+def check_arrangement_of(first: Any, second: Any, name: str, code: str) -> None:
     whole = sealed(generator.small(), signers=[first, second])
     line = json.loads(b"{" + whole.splitlines()[-1][2:])
     signatures = line["seal"]["signatures"]
@@ -792,3 +796,26 @@ def test_a_bad_countersignature_is_not_told_as_one_that_does_not_count() -> None
         report = verify_record(record, policy)
         assert report.signers[1].status == status
         assert [warning.code for warning in report.warnings] == warnings
+
+
+def test_only_a_file_that_is_held_is_told_to_be_reformatted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.json"
+    path.write_bytes(json.dumps(json.loads(SMALL), indent=1).encode())
+    size = path.stat().st_size
+    for held, code in ((size - 1, "frame"), (size, "reformatted"), (size + 1, "reformatted")):
+        monkeypatch.setattr(verify, "_MAX_HELD", held)
+        report = verify_file(path, RECORDER.library)
+        assert (report.exit_code, report["canonical"].code) == (3, code)
+
+
+@pytest.mark.parametrize("kind", ["a-log", "zlog"])
+def test_evidence_of_another_type_is_not_looked_at(kind: str) -> None:
+    *lines, last = SMALL.splitlines(keepends=True)
+    closing = json.loads(b"{" + last[2:])
+    closing["seal"]["signatures"][0]["evidence"] = [{"data": "AAAA", "type": kind}]
+    data = b"".join(lines) + b"]," + generator.jcs(closing)[1:] + b"\n"
+    value = generator.trust(generator.entry(generator.RECORDER), timestamp_authorities=["any"])
+    report = verify_record(data, TrustPolicy.decode(json.dumps(value).encode()))
+    (piece,) = report.signers[0].evidence
+    assert (piece.type, piece.status) == (kind, "not_run")
+    assert (report.exit_code, [warning.code for warning in report.warnings]) == (0, ["evidence-not-checked"])
