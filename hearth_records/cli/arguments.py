@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hearth_records.cli.common import USAGE, CommandError, parse_version
+from hearth_records.cli.common import USAGE, CommandError, parse_version, read_policy
 from hearth_records.profile import MAX_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Parser", "add_min_version", "add_policy_options", "add_trust_options", "parse_index"]
+    from hearth_records.trust import TrustPolicy
+
+__all__ = ["Parser", "add_min_version", "add_policy_options", "add_trust_options", "parse_index", "read_free_policy"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -103,3 +105,9 @@ def add_policy_options(parser: argparse.ArgumentParser, without: str, help_witho
         help="demand a trusted timestamp on each signer's signature, also where the policy does not",
     )
     return group
+
+
+def read_free_policy(options: argparse.Namespace) -> TrustPolicy | None:
+    """Return the policy of a command on which `--trust` is free and `--key`, if it has one, signs; or None."""
+    trust = {"key": None, "without_trust": options.trust is None}
+    return read_policy(argparse.Namespace(**{**vars(options), **trust}), "no policy")

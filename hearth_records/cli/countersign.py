@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from hearth_records import countersignature, keys
-from hearth_records.cli.arguments import Parser, add_min_version
+from hearth_records.cli.arguments import Parser, add_min_version, read_free_policy
 from hearth_records.cli.common import (
     UNREADABLE,
     USAGE,
     CommandError,
     check_output,
-    read_policy,
     refuse,
     verify_input,
     write_changed,
@@ -44,8 +42,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
     parser.add_argument("--accept-rotation", metavar="FILE", action="append", help="with --trust: as of verify-record")
     options = parser.parse_args(arguments)
     check_output(options.file, options.out)
-    trust = {"key": None, "without_trust": options.trust is None}
-    policy = read_policy(argparse.Namespace(**{**vars(options), **trust}), "no policy")
+    policy = read_free_policy(options)
     data, report = verify_input(options.file, policy)
     if countersignature.blocking_check(report) is not None:
         refuse(options.file, report)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from typing import TYPE_CHECKING
 
 from hearth_records import withholding
-from hearth_records.cli.arguments import Parser, add_min_version, parse_index
+from hearth_records.cli.arguments import Parser, add_min_version, parse_index, read_free_policy
 from hearth_records.cli.common import (
     USAGE,
     CommandError,
     exists_already,
-    read_policy,
     refuse,
     verify_input,
     write_file,
@@ -49,8 +47,7 @@ def command(arguments: Sequence[str], prog: str) -> int:
         raise CommandError("each --event has its --member", exit_code=USAGE, hint=f"{prog} --help")
     if os.path.lexists(options.out):
         raise exists_already(options.out)
-    trust = {"key": None, "without_trust": options.trust is None}
-    policy = read_policy(argparse.Namespace(**{**vars(options), **trust}), "no policy")
+    policy = read_free_policy(options)
     data, report = verify_input(options.file, policy)
     if report.error is not None:
         refuse(options.file, report)
