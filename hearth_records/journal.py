@@ -29,13 +29,15 @@ gone, so is the disclosures file.
 `recovery` finishes both.
 
 One writer, of the disclosures as well: `flock` belongs to the open file, so that a second open fails in this process
-and in any other, and is gone with its process. A forked child closes its copy of the descriptor and may not write.
+and in any other, and is gone with its process. A forked child closes its copy of the descriptor, first of all, and may
+not write.
 
 Known gaps: a disk that acknowledges a sync before it is durable can lose what was acknowledged; after a sync that
 failed the kernel may show bytes that never reach the disk, and a later sync of them succeeds; only the directory itself
 is synced, not its own name in the directory above; `flock` holds on one machine (and between clients of a network file
-system only as far as that implements it); whoever may write to the directory can remove the file, which only a `series`
-shows (FORMAT §3), or the disclosures, which then are withheld; a file that is removed is not erased from the disk.
+system only as far as that implements it), and outlives its process for as long as a child that was just forked has not
+run yet; whoever may write to the directory can remove the file, which only a `series` shows (FORMAT §3), or the
+disclosures, which then are withheld; a file that is removed is not erased from the disk.
 """
 
 from __future__ import annotations

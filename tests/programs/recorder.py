@@ -161,11 +161,16 @@ class Child:
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def do_leave_child(self, fifo: str) -> None:
-        """Fork a child that lives until somebody has read `fifo` to its end."""
+        """Fork a child that lives until somebody has read `fifo` to its end, and wait until it runs."""
+        here, there = os.pipe()
         if os.fork() == 0:
             signal.alarm(PATIENCE)
+            os.close(there)
             self.do_meet(fifo)
             os._exit(0)
+        os.close(there)
+        os.read(here, 1)
+        os.close(here)
 
     def do_in_child(self, name: str, *arguments: object) -> None:
         """Fork a child that does one operation, and note what became of it there."""
