@@ -42,9 +42,7 @@ from hearth_records.profile import DEFAULT_LIMITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hearth_records.model import (
-        Statement,
-    )
+    from hearth_records.model import Statement
     from hearth_records.profile import Limits
 
 __all__ = [
@@ -119,9 +117,8 @@ VERSIONS: Final[dict[str, Version]] = {FORMAT: _WRITTEN}
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-def encode_event(event: Event) -> bytes:
-    """Return the canonical bytes of an event."""
-    return profile.encode(event)
+encode_event: Final[Callable[[Event], bytes]] = profile.encode
+"""Return the canonical bytes of an event."""
 
 
 def decode_event(
@@ -136,7 +133,7 @@ def decode_event(
     if len(data) > (limits.first_event if position == 0 else limits.event):
         _too_large(position, limits)
     try:
-        return _decode_lines([data], version).events[0]
+        return _decode_lines([data], data + b"\n", version).events[0]
     except _DOUBT:
         _explain(data, version.decode_event, position)
 
@@ -153,10 +150,10 @@ def decode_events(
     lines: list[bytes], position: int = 0, limits: Limits = DEFAULT_LIMITS, version: Version = _WRITTEN
 ) -> DecodedEvents:
     """Return the events of several lines, as `decode_event` does one by one, but faster, with the same errors."""
-    others = lines if position else lines[1:]
-    if max(map(len, others), default=0) <= limits.event and (position or len(lines[0]) <= limits.first_event):
+    joined = b"\n".join(lines) + b"\n"
+    if len(joined) <= min(limits.event, limits.first_event) or _are_in_limits(lines, position, limits):
         try:
-            return _decode_lines(lines, version)
+            return _decode_lines(lines, joined, version)
         except _DOUBT:
             pass  # which line it is, and why, is found out below
     return DecodedEvents(
@@ -169,12 +166,18 @@ def decode_events(
 _DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)
 
 
-def _decode_lines(lines: list[bytes], version: Version = _WRITTEN) -> DecodedEvents:
+def _are_in_limits(lines: list[bytes], position: int, limits: Limits) -> bool:
+    return all(
+        len(line) <= (limits.event if place else limits.first_event) for place, line in enumerate(lines, position)
+    )
+
+
+def _decode_lines(lines: list[bytes], joined: bytes, version: Version) -> DecodedEvents:
     """Return the events in `lines` when all is well; raises one of `_DOUBT` when a closer look is needed.
 
-    Canonical bytes hold no line break, so that equal bytes, as many as there are lines, mean equal lines.
+    `joined` has them with their line breaks. Canonical bytes hold none, so that equal bytes, as many as there are
+    lines, mean equal lines.
     """
-    joined = b"\n".join(lines) + b"\n"
     events = version.decode_lines(joined)
     if len(events) != len(lines) or profile.encode_lines(events) != joined:
         raise ValueError
@@ -417,35 +420,33 @@ def open_lines(stream: LineSource, limits: Limits = DEFAULT_LIMITS) -> tuple[Ver
 
 
 def _read_rest(stream: LineSource, limits: Limits) -> Iterator[Lines]:
-    readline, longest = stream.readline, limits.first_event + _AROUND
-    position = size = 0
+    readline, longest = stream.readline, limits.event + _AROUND
+    line = readline(limits.first_event + _AROUND)
     batch: list[bytes] = []
-    while (line := readline(longest)) and line[0] != _BRACKET and line[-1] == _LINE_BREAK:
-        if (line[0] == _COMMA) is (position == 0):
-            if batch:
-                yield LineKind.EVENTS, batch  # a fault in them comes first
-            raise FormatError(
-                "an event's line begins with a comma, but for the first",
-                code="frame",
-                seq=position,
-                pointer=f"/events/{position}",
-            )
-        if position == 0:
-            batch.append(line[:-1])
-            longest = limits.event + _AROUND
-        else:
+    position, size = 0, len(line)
+    if line and line[0] != _BRACKET and line[0] != _COMMA and line[-1] == _LINE_BREAK:
+        batch.append(line[:-1])
+        while (line := readline(longest)) and line[0] == _COMMA and line[-1] == _LINE_BREAK:
             batch.append(line[1:-1])
-        position += 1
-        size += len(line)
-        if size > _BATCH:
-            yield LineKind.EVENTS, batch
-            batch, size = [], 0
+            size += len(line)
+            if size > _BATCH:
+                yield LineKind.EVENTS, batch
+                position += len(batch)
+                batch, size = [], 0
     if batch:
-        yield LineKind.EVENTS, batch
+        yield LineKind.EVENTS, batch  # a fault in them comes first
+        position += len(batch)
     if line[:1] == b"]":
         yield _read_closing(line, stream, limits, position)
+    elif line.endswith(b"\n"):
+        raise FormatError(
+            "an event's line begins with a comma, but for the first",
+            code="frame",
+            seq=position,
+            pointer=f"/events/{position}",
+        )
     elif line:
-        if len(line) - (line[0] == _COMMA) > (limits.event if position else limits.first_event):
+        if len(line) - line.startswith(b",") > (limits.event if position else limits.first_event):
             _too_large(position, limits)  # whether it ends in a line break or not
         yield LineKind.TORN, [line]
 

@@ -339,13 +339,15 @@ class DigestIndex:
     def findings(self) -> tuple[DisclosureFinding, ...]:
         """Return what `check` has found out, for each event with digests."""
         return tuple(
-            DisclosureFinding(
-                seq=position,
-                type=entry.type,
-                step_index=entry.step_index,
-                disclosed=tuple(sorted(entry.disclosed)),
-                undisclosed=entry.digests - len(entry.disclosed),
-                details_json=profile.encode(entry.details),
-            )
-            for position, entry in self._events.items()
+            [
+                DisclosureFinding(
+                    seq=position,
+                    type=entry.type,
+                    step_index=entry.step_index,
+                    disclosed=tuple(sorted(entry.disclosed)),
+                    undisclosed=entry.digests - len(entry.disclosed),
+                    details_json=profile.encode(entry.details),
+                )
+                for position, entry in self._events.items()
+            ]
         )

@@ -27,6 +27,8 @@ from hearth_records.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hearth_records.model import (
         Event,
         SecuritySnapshot,
@@ -66,20 +68,24 @@ class Warned:
 class _Indexes:
     """The indexes of started steps, which increase: as runs, so that a long execution takes no memory."""
 
-    __slots__ = ("_ends", "_starts")
+    __slots__ = ("_ends", "_first", "_starts", "last")
 
     def __init__(self) -> None:
         self._starts = array("q")
         self._ends = array("q")
+        self._first = 0  # the run that still grows, `_first` to `last`, is in neither array
+        self.last = -1
 
     def add(self, index: int) -> None:
-        if self._ends and self._ends[-1] == index - 1:
-            self._ends[-1] = index
-        else:
-            self._starts.append(index)
-            self._ends.append(index)
+        if index != self.last + 1:
+            self._starts.append(self._first)
+            self._ends.append(self.last)
+            self._first = index
+        self.last = index
 
     def __contains__(self, index: int) -> bool:
+        if index >= self._first:
+            return index <= self.last
         run = bisect_right(self._starts, index) - 1
         return run >= 0 and index <= self._ends[run]
 
@@ -96,7 +102,6 @@ class LifecycleState:
         "escalated",
         "finished",
         "last_snapshot",
-        "last_step_index",
         "last_timestamp",
         "length",
         "open_step",
@@ -110,7 +115,6 @@ class LifecycleState:
         self.finished: ExecutionFinished | None = None
         self.open_step: StepStarted | None = None
         self.last_snapshot: SecuritySnapshot | None = None
-        self.last_step_index = -1
         self.last_timestamp = ""
         self.step_failed = False
         self.escalated = False
@@ -124,54 +128,54 @@ class LifecycleState:
 
     def take(self, event: Event) -> None:
         """Take the next event. Raises `LifecycleError`, and changes nothing, when it may not come next."""
-        if self.start is None or self.finished is not None:
-            self._take_first(event)
-        elif type(event) is StepStarted:
-            if self.open_step or event.step_index <= self.last_step_index or self.step_failed or self.escalated:
-                self._check_start(event)
-            self._start_step(event)
-        elif isinstance(event, StepEvent):
-            step = self.open_step
-            if (
-                step is None
-                or step.step_index != event.step_index
-                or step.step_name != event.step_name
-                or step.phase is not event.phase
-            ):
-                self._refuse_end(event)
-            self.open_step = None
-            if type(event) is StepFailed:
-                self.step_failed = True
-        elif type(event) is SideEffectObserved:
-            if event.step_index != self.last_step_index:
-                self._check_effect(event)
-        elif type(event) is SecurityObserved:
-            self._see(event.security_snapshot)
-        elif isinstance(event, ExecutionFinished):  # of any version of the format
-            self._finish(event)
-        else:
-            self._fail("started-twice", "execution_started stands once")
-        if event.timestamp < self.last_timestamp:
-            self._warn("time-went-back", "timestamps earlier than their predecessor's")
-        self.last_timestamp = event.timestamp
-        self.length += 1
+        self.follow((event,))
 
-    def _start_step(self, event: StepStarted) -> None:
-        index = event.step_index
-        self.open_step = event
-        self.last_step_index = index
-        self._started.add(index)
-        if self._planned and index not in self._planned:
-            self._warn("unplanned-step", "steps that the plan does not name")
+    def follow(self, events: Iterable[Event]) -> None:
+        """Take the next events, one by one: as `take`, at the first that may not come next."""
+        for event in events:
+            if self.start is None or self.finished is not None:
+                self._take_first(event)
+            elif type(event) is StepStarted:
+                if self.open_step or event.step_index <= self._started.last or self.step_failed or self.escalated:
+                    self._check_start(event)
+                self.open_step = event
+                self._started.add(event.step_index)
+                if self._planned and event.step_index not in self._planned:
+                    self._warn("unplanned-step", "steps that the plan does not name")
+            elif type(event) is SideEffectObserved:
+                if event.step_index != self._started.last:
+                    self._check_effect(event)
+            elif isinstance(event, StepEvent):
+                step = self.open_step
+                if (
+                    step is None
+                    or step.step_index != event.step_index
+                    or step.step_name != event.step_name
+                    or step.phase is not event.phase
+                ):
+                    self._refuse_end(event)
+                self.open_step = None
+                if type(event) is StepFailed:
+                    self.step_failed = True
+            elif type(event) is SecurityObserved:
+                self.last_snapshot = event.security_snapshot
+                self.escalated = self._is_escalated_by(event.security_snapshot)
+            elif isinstance(event, ExecutionFinished):  # of any version of the format
+                self._finish(event)
+            else:
+                self._fail("started-twice", "execution_started stands once")
+            timestamp = event.timestamp
+            if timestamp < self.last_timestamp:
+                self._warn("time-went-back", "timestamps earlier than their predecessor's")
+            self.last_timestamp = timestamp
+            self.length += 1
+
+    def _is_escalated_by(self, snapshot: SecuritySnapshot) -> bool:
+        return self.escalated or (self.start is not None and is_escalated(self.start.security_snapshot, snapshot))
 
     def has_started(self, step_index: int) -> bool:
         """Whether step `step_index` was started."""
         return step_index in self._started
-
-    def _see(self, snapshot: SecuritySnapshot) -> None:
-        self.last_snapshot = snapshot
-        if self.start is not None and is_escalated(self.start.security_snapshot, snapshot):
-            self.escalated = True
 
     def _take_first(self, event: Event) -> None:
         if self.finished is not None:
@@ -179,17 +183,17 @@ class LifecycleState:
         if not isinstance(event, ExecutionStarted):
             self._fail("not-started", "the first event is execution_started")
         self.start = event
-        self._planned = frozenset(step.step_index for step in event.plan.steps)
+        self._planned = frozenset([step.step_index for step in event.plan.steps])
 
     def _check_start(self, event: StepStarted) -> None:
         if self.escalated:
             self._fail("escalated", "no step starts after a security escalation")
         if self.open_step is not None:
             self._fail("step-open", f"one step is open at a time, and step {self.open_step.step_index} is")
-        if event.step_index <= self.last_step_index:
+        if event.step_index <= self._started.last:
             self._fail(
                 "step-order",
-                f"steps start in the order of their index, once each: after {self.last_step_index} comes a higher one,"
+                f"steps start in the order of their index, once each: after {self._started.last} comes a higher one,"
                 f" not {event.step_index}",
             )
         if self.step_failed and event.phase is not StepPhase.CLEANUP:
@@ -208,24 +212,24 @@ class LifecycleState:
             self._fail("effect-step", f"an effect names a step that has started, not {event.step_index}")
 
     def _finish(self, event: ExecutionFinished) -> None:
-        self._check_finish(event)
-        self._see(event.security_snapshot)
+        escalated = self._is_escalated_by(event.security_snapshot)
+        if event.status != "incomplete":
+            self._check_finish(event, escalated=escalated)
+        self.last_snapshot = event.security_snapshot
+        self.escalated = escalated
         self.finished = event
-        if never := sum(index not in self._started for index in self._planned):
+        if self._planned and (never := sum(index not in self._started for index in self._planned)):
             warned = self.warnings["planned-step-not-run"] = Warned(
                 "planned-step-not-run", "steps of the plan that never ran", None
             )
             warned.count = never
 
-    def _check_finish(self, event: ExecutionFinished) -> None:
+    def _check_finish(self, event: ExecutionFinished, *, escalated: bool) -> None:
         if event.status == "completed" and self.open_step is not None:
             self._fail("step-open", f"step {self.open_step.step_index} is open, so the execution is not completed")
         if event.status == "completed" and self.step_failed:
             self._fail("step-failed", "a step failed, so the execution is not completed")
-        if event.status != "incomplete" and (
-            self.escalated
-            or (self.start is not None and is_escalated(self.start.security_snapshot, event.security_snapshot))
-        ):
+        if escalated:
             self._fail("escalated", "after a security escalation the only status is incomplete")
 
     def _warn(self, code: str, reason: str) -> None:
@@ -239,6 +243,5 @@ class LifecycleState:
 def check_lifecycle(events: tuple[Event, ...]) -> LifecycleState:
     """Return where an execution stands after `events`. Raises `LifecycleError` at the first that may not come."""
     state = LifecycleState()
-    for event in events:
-        state.take(event)
+    state.follow(events)
     return state

@@ -146,7 +146,7 @@ class TrustPolicy:
     counts them once.
     """
 
-    __slots__ = ("counted_as", "document", "keys")
+    __slots__ = ("_require", "counted_as", "document", "keys")
 
     def __init__(self, document: PolicyDocument, *, allow_example_keys: bool = False) -> None:
         self.document = document
@@ -162,6 +162,8 @@ class TrustPolicy:
                 raise TrustError(str(error), code="key-not-base64", pointer=f"/keys/{index}/public_key") from None
             self._admit(index, entry, key, allow_example_keys=allow_example_keys)
         self._check_requirements()
+        # Those for the seal come first: whoever adds countersignatures has to know that nothing else is missing.
+        self._require = sorted(enumerate(document.require), key=lambda item: item[1].role != "seal")
 
     @classmethod
     def decode(cls, data: bytes, *, allow_example_keys: bool = False, min_version: int = 1) -> TrustPolicy:
@@ -274,16 +276,14 @@ class TrustPolicy:
         By when a signature existed, for keys that were compromised and for countersigners, is `SignatureFinding.time`.
         """
         self.check_expiry(now)
-        times = {finding.keyid: finding.time for finding in reversed(findings) if finding.evidence}
         faults = []
         for signer in predicate.signers:
-            fault = self._fault_of(signer, predicate.sealed_at, times.get(signer.keyid))
+            fault = self._fault_of(signer, predicate.sealed_at, findings)
             if fault is not None:
                 faults.append(fault)
         if faults:
             raise min(faults, key=lambda fault: _REASONS.index(fault.code))
-        # Those for the seal come first: whoever adds countersignatures has to know that nothing else is missing.
-        for index, requirement in sorted(enumerate(self.document.require), key=lambda item: item[1].role != "seal"):
+        for index, requirement in self._require:
             counted = set()
             for finding in findings:
                 if (
@@ -329,7 +329,7 @@ class TrustPolicy:
                 actual=now,
             )
 
-    def _fault_of(self, signer: SignerName, sealed_at: str, time: str | None) -> TrustError | None:
+    def _fault_of(self, signer: SignerName, sealed_at: str, findings: Sequence[SignatureFinding]) -> TrustError | None:
         """Return the first reason in `_REASONS` why a signer is not trusted, or None."""
         found = self.keys.get(signer.keyid)
         if found is None:
@@ -360,7 +360,11 @@ class TrustPolicy:
             return None
         # Whoever holds a compromised key writes any `sealed_at`: only evidence on the signature says when.
         compromised = entry.revoked.reason == "compromised"
-        when = time if compromised else sealed_at
+        when = (
+            next((finding.time for finding in findings if finding.keyid == signer.keyid), None)
+            if compromised
+            else sealed_at
+        )
         if when is None or when >= entry.revoked.at:
             return TrustError(
                 f"{quote(entry.name)} was revoked as {entry.revoked.reason} at {entry.revoked.at}",

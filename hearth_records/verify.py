@@ -137,6 +137,7 @@ _SEVERITY: Final[tuple[ExitCode, ...]] = (70, 1, 3, 5, 4)
 _UNTRUSTED: Final[ExitCode] = 4
 TIMESTAMP_TYPE: Final = "rfc3161"
 """The type of evidence on a signature that is a TimeStampResp over its raw bytes (FORMAT §6)."""
+_UNKNOWN: Final = (None, None)
 _CHUNK: Final = 1_048_576
 _MAX_HELD: Final = 67_108_864
 """Bytes of a file that is held in memory to find out whether it was re-formatted."""
@@ -383,9 +384,7 @@ class _Run:
             self.events += events
         if "lifecycle" not in self.errors:
             try:
-                take = self.lifecycle.take
-                for event in events:
-                    take(event)
+                self.lifecycle.follow(events)
             except LifecycleError as error:
                 self.fail("lifecycle", error)
 
@@ -456,7 +455,8 @@ class _Run:
         predicate = seal.statement.predicate
         if self.last is not None and predicate.sealed_at < self.last.timestamp:
             self.warn("sealed-before-end", "sealed_at is before the last event", self.chain.length - 1)
-        self.evidence = tuple([self._not_examined(evidence.type) for evidence in seal.evidence])
+        if seal.evidence:
+            self.evidence = tuple([self._not_examined(evidence.type) for evidence in seal.evidence])
         try:
             check_arrangement(seal)
         except SealError as error:
@@ -502,14 +502,14 @@ class _Run:
         evidence: tuple[EvidenceFinding, ...],
     ) -> SignatureFinding:
         """Try one signature; `algorithm` is what the seal says about a signer, None for a countersigner."""
-        key = self.policy.key_of(signature.keyid) if self.policy else None
+        entry, key = self.policy.keys.get(signature.keyid, _UNKNOWN) if self.policy else _UNKNOWN
         status: Literal["good", "bad", "not_run"] = "not_run"
         if first and key is not None and algorithm in (None, key.algorithm):
             status = "good" if key.verify(signature.sig_bytes, message) else "bad"
         finding = SignatureFinding(
             keyid=signature.keyid,
             algorithm=algorithm or (key.algorithm if key else None),
-            name=self.policy.name_of(signature.keyid) if self.policy else None,
+            name=entry.name if entry else None,
             role="seal" if algorithm else "countersign",
             status=status,
             evidence=evidence,
@@ -565,7 +565,7 @@ class _Run:
     # -- the report ---------------------------------------------------------------------------------------------------
 
     def report(self, source: bytes | str | None, data: bytes | None = None) -> VerificationReport:
-        first = next((check for check in CHECKS if check in self.errors), None)
+        first = next((check for check in CHECKS if check in self.errors), None) if self.errors else None
         sealed = None
         if data is not None and first is None and self.closing is not None:
             record = ExecutionRecord(tuple(self.events))

@@ -610,7 +610,7 @@ def slow(data: bytes) -> bool:
 
 def fast(data: bytes) -> bool:
     try:
-        canonical._decode_lines([data])  # noqa: SLF001 - the two paths are compared
+        canonical._decode_lines([data], data + b"\n", canonical.VERSIONS["hearth-record/1"])  # noqa: SLF001 - the two paths are compared
     except canonical._DOUBT:  # noqa: SLF001 - as above
         return False
     return True

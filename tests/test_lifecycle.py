@@ -101,7 +101,7 @@ def end(status: Any, security: str = "OPERATIONAL", boundary: str = "NOMINAL") -
 
 def facts(state: LifecycleState) -> list[Any]:
     return [
-        *(state.start, state.finished, state.open_step, state.last_step_index, state.last_timestamp, state.length),
+        *(state.start, state.finished, state.open_step, state.last_timestamp, state.length),
         *(state.step_failed, state.escalated, {code: warned.count for code, warned in state.warnings.items()}),
         *(state.has_started(index) for index in range(20)),
     ]
@@ -220,12 +220,12 @@ def test_started_steps_are_known_whatever_their_gaps(indexes: list[int]) -> None
 
 def test_steps_in_a_row_take_no_memory() -> None:
     state = check_lifecycle((start(),))
-    assert state.last_step_index == -1
+    assert not state.has_started(0)
     for index in [*range(600), *range(1000, 1600)]:
         state.take(step(index))
         state.take(done(index))
     runs = state._started  # noqa: SLF001 - what they take cannot be seen from outside
-    assert (list(runs._starts), list(runs._ends)) == ([0, 1000], [599, 1599])  # noqa: SLF001 - as above
+    assert (list(runs._starts), list(runs._ends), runs.last) == ([0], [599], 1599)  # noqa: SLF001 - as above
 
 
 def test_indexes_go_up_to_the_largest_integer() -> None:
