@@ -624,7 +624,7 @@ def check_arrangement(seal: Seal) -> None:
     if found[: len(names)] != names:
         missing = next((name for name in names if name not in found), None)
         raise SealError(
-            "a signer's signature is missing" if missing else "the signatures do not stand in the order of the signers",
+            "first stands a signature of each signer, in their order",
             code="signature-missing" if missing else "signature-order",
             pointer="/seal/signatures",
             expected=missing,
