@@ -11,6 +11,7 @@ import random
 import socket
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
@@ -18,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from verifiers import MANIFEST, NOW, RECORDER, VECTORS, Case, Policies, agree, generator, of_library, of_tool, tool
 
-from hearth_records import verify
+from hearth_records import timestamp, verify
 from hearth_records.canonical import OPENING
 from hearth_records.errors import ChainError, FormatError, HearthRecordsError, LifecycleError, SealError, TrustError
+from hearth_records.model import format_timestamp
 from hearth_records.profile import Limits
 from hearth_records.trust import TrustPolicy
 from hearth_records.verify import (
@@ -64,6 +66,21 @@ def test_a_report_is_neither_true_nor_false() -> None:
             assert report
         with pytest.raises(TypeError):
             bool(tool.verify_bytes(data, RECORDER.tool, now=None))
+
+
+@pytest.mark.parametrize(("microsecond", "warned"), [(-1, ["timestamp-before-seal"]), (0, []), (1, [])])
+def test_a_timestamp_is_before_the_seal_when_it_is_earlier(
+    microsecond: int, warned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = report_of("valid/timestamp")
+    assert report.sealed_at is not None
+    time = datetime.fromisoformat(report.sealed_at) + timedelta(microseconds=microsecond)
+    # An authority says when it is and not what we wish, so what it said is put in its place.
+    found = timestamp.Timestamp(format_timestamp(time), "0" * 64)
+    monkeypatch.setattr(timestamp, "verify_response", lambda *_arguments: found)
+    report = report_of("valid/timestamp")
+    assert report["timestamp"].status == "pass"
+    assert [warning.code for warning in report.warnings] == warned
 
 
 def test_a_verified_record_comes_only_out_of_require() -> None:
