@@ -235,13 +235,13 @@ class ExecutionObserver:
                 "execution_id": execution_id,
                 "plan": plan if isinstance(plan, Plan) else Plan(plan_id=plan),
                 "live_mode_state": LiveModeState(live_mode_state),
-                "actor": actor,
-                "approvals": tuple(approvals),
+                "actor": recordable.with_texts(actor),
+                "approvals": tuple(map(recordable.with_texts, approvals)),
                 "reason": self._text("reason", reason),
                 "change_ref": None if change_ref is None else self._text("change_ref", change_ref),
                 "links": tuple(links),
                 "series": series,
-                "origin": origin or default_origin(),
+                "origin": recordable.with_texts(origin or default_origin()),
                 "security_snapshot": SecuritySnapshot.from_kernel(kernel, "Pre-execution"),
             }
             self._record(ExecutionStarted, members, details, boundary=True)

@@ -24,7 +24,7 @@ import math
 import os
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, final, overload
 
 import msgspec
 
@@ -48,6 +48,7 @@ __all__ = [
     "to_details",
     "to_text",
     "type_name",
+    "with_texts",
 ]
 
 OnUnrecordable = Literal["mark", "raise"]
@@ -212,6 +213,19 @@ def to_text(value: object, *, empty: str = "") -> str:
         return value
     suffix = f"…[cut: {len(value)} code points, sha256 {profile.sha256_hex(value.encode())}]"
     return value[: MAX_TEXT - len(suffix)] + suffix
+
+
+_Part = TypeVar("_Part")
+
+
+def with_texts(part: _Part) -> _Part:
+    """Return a struct of `model` with each text that it holds as `to_text` has it. What is no struct stays as it is."""
+    if not isinstance(part, msgspec.Struct):
+        return part
+    members = {name: getattr(part, name) for name in part.__struct_fields__}
+    return msgspec.structs.replace(
+        part, **{name: to_text(value) if type(value) is str else with_texts(value) for name, value in members.items()}
+    )
 
 
 _qualname: Final = vars(type)["__qualname__"].__get__

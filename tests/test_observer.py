@@ -48,7 +48,7 @@ from hearth_records.model import (
 )
 from hearth_records.observer import ExecutionObserver
 from hearth_records.profile import MAX_INTEGER, sha256_hex
-from hearth_records.recordable import Withholdable
+from hearth_records.recordable import Withholdable, to_text
 from hearth_records.seal import seal_record
 from hearth_records.verify import verify_record
 
@@ -160,7 +160,7 @@ def test_a_plan_may_be_just_its_id() -> None:
         ({"live_mode_state": None}, "argument"),
         ({"actor": "ann"}, "type"),
         ({"actor": Actor(id="a", type="robot")}, "value"),  # type: ignore[arg-type]
-        ({"actor": Actor(id="a" * 65_537, type=ActorType.HUMAN)}, "type"),
+        ({"actor": Actor(id=5, type=ActorType.HUMAN)}, "type"),  # type: ignore[arg-type]
         ({"approvals": "ann"}, "type"),
         ({"approvals": None}, "argument"),
         ({"approvals": [object()]}, "not-json"),
@@ -182,6 +182,24 @@ def test_what_cannot_be_recorded_about_the_start_is_an_error(arguments: dict[str
     with pytest.raises(RecordingError) as caught:
         ExecutionObserver(**everything)
     assert caught.value.code == code
+
+
+def test_texts_about_the_start_are_cut_and_not_refused() -> None:
+    long, lone = "a" * 65_537, "\udc80"
+    start = (
+        observe(
+            actor=Actor(id=long, type=ActorType.HUMAN, on_behalf_of=lone),
+            approvals=iter([Approval(approver=lone, approved_at=SEALED_AT, meaning=long)]),
+            origin=Origin(host=lone, software=long, clock=Clock(source=long, synchronized=True)),
+        )
+        .get_execution_record("LIVE")
+        .started
+    )
+    cut, escaped = to_text(long), "\\udc80"
+    assert len(cut) == 65_536
+    assert start.actor == Actor(id=cut, type=ActorType.HUMAN, on_behalf_of=escaped)
+    assert start.approvals == (Approval(approver=escaped, approved_at=SEALED_AT, meaning=cut),)
+    assert start.origin == Origin(host=escaped, software=cut, clock=Clock(source=cut, synchronized=True))
 
 
 def test_another_mode_than_the_recorded_one_is_an_error() -> None:
