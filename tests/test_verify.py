@@ -776,15 +776,23 @@ def test_what_a_report_may_say_is_written_once() -> None:
 
 
 def test_warnings_count_what_they_are_about() -> None:
-    early = sealed(generator.small(), sealed_at="2000-01-01T00:00:00.000000Z")
-    (warning,) = verify_record(early, RECORDER.library).warnings
-    assert (warning.code, warning.count, warning.seq) == ("sealed-before-end", 1, 4)
+    for events in (generator.small(), generator.minimal()):
+        early = sealed(events, sealed_at="2000-01-01T00:00:00.000000Z")
+        (warning,) = verify_record(early, RECORDER.library).warnings
+        assert (warning.code, warning.count, warning.seq) == ("sealed-before-end", 1, len(events) - 1)
     strangers = sealed(generator.small(), countersigners=[generator.SECOND, generator.WITNESS])
     (warning,) = verify_record(strangers, RECORDER.library).warnings
     assert (warning.code, warning.count, warning.seq) == ("unknown-countersigner", 2, None)
     journal = b"".join(SMALL.splitlines(keepends=True)[:-1])
     (warning,) = verify_record(journal + b",{...", RECORDER.library).warnings
     assert (warning.code, warning.count) == ("torn-tail", 5)
+
+
+def test_an_open_record_says_which_event_is_its_last() -> None:
+    lines = SMALL.splitlines(keepends=True)
+    for events in range(5):
+        report = verify_record(b"".join(lines[: events + 1]), RECORDER.library)
+        assert report["sealed"].seq == (events - 1 if events else None)
 
 
 def test_options_of_verifying_are_named() -> None:
