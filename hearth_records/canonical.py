@@ -130,7 +130,7 @@ def decode_event(
         FormatError: `check` is "canonical" or "shape", `pointer` is the place in the record document.
 
     """
-    if len(data) > (limits.first_event if position == 0 else limits.event):
+    if len(data) > (limits.event if position else limits.first_event):
         _too_large(position, limits)
     try:
         return _decode_lines([data], data + b"\n", version).events[0]
@@ -200,7 +200,7 @@ def _hash_lines(lines: list[bytes]) -> list[str]:
 
 
 def _too_large(position: int, limits: Limits) -> NoReturn:
-    limit = limits.first_event if position == 0 else limits.event
+    limit = limits.event if position else limits.first_event
     raise FormatError(
         "an event has more bytes than it may",
         code="too-large",
@@ -467,7 +467,7 @@ def _read_closing(line: bytes, stream: LineSource, limits: Limits, position: int
         return LineKind.TORN, [line]
     if stream.readline(1):
         raise FormatError("something stands after the closing line", code="frame")
-    if position == 0:
+    if not position:
         raise FormatError("a record has at least one event", code="frame")
     return LineKind.CLOSING, [data]
 

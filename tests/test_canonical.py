@@ -1038,7 +1038,9 @@ def test_a_growing_file_has_no_closing_line() -> None:
     assert lines_of(OPENING + b"{0}\n") == [(LineKind.EVENTS, [b"{0}"])]
 
 
-@pytest.mark.parametrize("tail", [b",{1", b",", b"{", b"],", b"]", b'],"disclosures":[],"seal":{', b"],x"])
+@pytest.mark.parametrize(
+    "tail", [b",{1", b",", b"{", b"],", b"]", b'],"disclosures":[],"seal":{', b"],x", b"{\t", b",{\t", b"\t"]
+)
 def test_a_torn_tail_is_told_apart(tail: bytes) -> None:
     assert lines_of(OPENING + b"{0}\n" + tail) == [(LineKind.EVENTS, [b"{0}"]), (LineKind.TORN, [tail])]
     assert lines_of(OPENING + tail) == [(LineKind.TORN, [tail])]

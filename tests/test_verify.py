@@ -825,7 +825,7 @@ def test_a_bad_countersignature_is_not_told_as_one_that_does_not_count() -> None
 
 def test_only_a_file_that_is_held_is_told_to_be_reformatted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "r.json"
-    path.write_bytes(json.dumps(json.loads(SMALL), indent=1).encode())
+    path.write_bytes(json.dumps(json.loads(SMALL), indent=1).encode() + b"\n\n")  # whole without its last byte, too
     size = path.stat().st_size
     for held, code in ((size - 1, "frame"), (size, "reformatted"), (size + 1, "reformatted")):
         monkeypatch.setattr(verify, "_MAX_HELD", held)
