@@ -151,7 +151,7 @@ def decode_events(
 ) -> DecodedEvents:
     """Return the events of several lines, as `decode_event` does one by one, but faster, with the same errors."""
     joined = b"\n".join(lines) + b"\n"
-    if len(joined) <= min(limits.event, limits.first_event) or _are_in_limits(lines, position, limits):
+    if len(joined) <= min(limits.event, limits.first_event):
         try:
             return _decode_lines(lines, joined, version)
         except _DOUBT:
@@ -164,12 +164,6 @@ def decode_events(
 
 
 _DOUBT: Final = (ValueError, RecursionError, msgspec.MsgspecError, FormatError)
-
-
-def _are_in_limits(lines: list[bytes], position: int, limits: Limits) -> bool:
-    return all(
-        len(line) <= (limits.event if place else limits.first_event) for place, line in enumerate(lines, position)
-    )
 
 
 def _decode_lines(lines: list[bytes], joined: bytes, version: Version) -> DecodedEvents:
