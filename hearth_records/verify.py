@@ -271,7 +271,7 @@ class _Run:
         now: str | None,
         limits: Limits,
         *,
-        keep: bool,
+        keep: bool = False,
         require_timestamp: bool = False,
     ) -> None:
         if now is not None:
@@ -659,7 +659,7 @@ def unreadable(error: OSError) -> FormatError:
 
 def report_unreadable(error: OSError) -> VerificationReport:
     """Return the report on what could not be read at all."""
-    run = _Run(None, None, DEFAULT_LIMITS, keep=False)
+    run = _Run(None, None, DEFAULT_LIMITS)
     run.fail("read", unreadable(error))
     return run.report(None)
 
@@ -758,7 +758,7 @@ def verify_source(
     limits: Limits = DEFAULT_LIMITS,
 ) -> VerificationReport:
     """Check whatever is read line by line, in constant memory; else as `verify_record`, but it keeps no record."""
-    run = _Run(policy, now, limits, keep=False)
+    run = _Run(policy, now, limits)
     run.run(source)
     return run.report(None)
 
@@ -776,7 +776,7 @@ def verify_file(
 
     What is no regular file (a directory, a FIFO, a device) is not opened for long: `read` fails.
     """
-    run = _Run(policy, now, limits, keep=False, require_timestamp=require_timestamp)
+    run = _Run(policy, now, limits, require_timestamp=require_timestamp)
     try:
         with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size

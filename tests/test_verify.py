@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import itertools
@@ -834,6 +835,21 @@ def test_only_a_file_that_is_held_is_told_to_be_reformatted(tmp_path: Path, monk
         monkeypatch.setattr(verify, "_MAX_HELD", held)
         report = verify_file(path, RECORDER.library)
         assert (report.exit_code, report["canonical"].code) == (3, code)
+
+
+def test_what_stands_in_its_frame_is_not_reformatted_whatever_else_is_wrong() -> None:
+    for allow in (False, True):
+        report = verify_record(SMALL, RECORDER.library, limits=Limits(event=100), allow_reformatted=allow)
+        assert (report["canonical"].code, report.reformatted, report.warnings) == ("too-large", False, ())
+
+
+def test_what_cannot_be_read_says_what_the_system_says(tmp_path: Path) -> None:
+    missing = verify_file(tmp_path / "missing", RECORDER.library)["read"]
+    assert missing.reason is not None
+    assert os.strerror(errno.ENOENT) in missing.reason
+    unnumbered = report_unreadable(OSError("the wire is cut"))["read"]
+    assert unnumbered.reason is not None
+    assert "the wire is cut" in unnumbered.reason
 
 
 @pytest.mark.parametrize("kind", ["a-log", "zlog"])
