@@ -29,7 +29,10 @@ from hearth_records.trust import TrustPolicy
 from hearth_records.verify import (
     CHECKS,
     EXIT_CODES,
+    CheckResult,
+    VerificationReport,
     VerifiedRecord,
+    WarningFinding,
     combine_exit_codes,
     report_unreadable,
     verify_file,
@@ -40,7 +43,7 @@ from hearth_records.verify import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hearth_records.verify import CheckName, VerificationReport
+    from hearth_records.verify import CheckName
 
 MIB = 2**20
 CASES = {members["name"]: Case(members["name"], members) for members in MANIFEST["cases"]}
@@ -61,7 +64,7 @@ def report_of(name: str) -> VerificationReport:
 def test_a_report_is_neither_true_nor_false() -> None:
     for data in (SMALL, b""):
         report = verify_record(data, RECORDER.library)
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"report\.require\(\)"):
             bool(report)
         with pytest.raises(TypeError):
             assert report
@@ -82,6 +85,39 @@ def test_a_timestamp_is_before_the_seal_when_it_is_earlier(
     report = report_of("valid/timestamp")
     assert report["timestamp"].status == "pass"
     assert [warning.code for warning in report.warnings] == warned
+
+
+def test_a_report_is_made_by_name_and_cannot_be_changed() -> None:
+    kinds: tuple[Any, ...] = (CheckResult, WarningFinding, VerificationReport)
+    for kind in kinds:
+        values = dict.fromkeys(kind.__struct_fields__)
+        made = kind(**values)
+        with pytest.raises(TypeError):
+            kind(*values.values())
+        for name in values:
+            with pytest.raises(AttributeError):
+                setattr(made, name, 1)
+
+
+def test_the_present_time_is_a_timestamp() -> None:
+    with pytest.raises(ValueError, match="timestamp"):
+        verify_record(SMALL, None, now="2026-11-22")
+    with pytest.raises(ValueError, match="timestamp"):
+        verify_source(io.BytesIO(SMALL), None, now="2026-11-22")
+
+
+def test_the_execution_is_named_when_a_later_event_cannot_be_read() -> None:
+    bad = SMALL.replace(b'"type":"step_completed"', b'"type":"step_complete"')
+    report = verify_record(bad, RECORDER.library)
+    assert (report["shape"].status, report["shape"].seq, report.execution_id) == ("fail", 3, "exec-1")
+    assert (report.chain_head, report.events, report.disclosures) == (None, None, ())
+
+
+def test_the_digest_of_a_file_is_that_of_all_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    for data in (SMALL, SMALL[1:], SMALL + SMALL, b"x" * 5000, b""):
+        path.write_bytes(data)
+        assert verify_file(path, RECORDER.library).sha256 == hashlib.sha256(data).hexdigest()
 
 
 def test_a_verified_record_comes_only_out_of_require() -> None:
