@@ -86,8 +86,7 @@ class _Indexes:
     def __contains__(self, index: int) -> bool:
         if index >= self._first:
             return index <= self.last
-        run = bisect_right(self._starts, index) - 1
-        return run >= 0 and index <= self._ends[run]
+        return index <= self._ends[bisect_right(self._starts, index) - 1]
 
 
 class LifecycleState:
@@ -212,9 +211,13 @@ class LifecycleState:
             self._fail("effect-step", f"an effect names a step that has started, not {event.step_index}")
 
     def _finish(self, event: ExecutionFinished) -> None:
+        if event.status == "completed" and self.open_step is not None:
+            self._fail("step-open", f"step {self.open_step.step_index} is open, so the execution is not completed")
+        if event.status == "completed" and self.step_failed:
+            self._fail("step-failed", "a step failed, so the execution is not completed")
         escalated = self._is_escalated_by(event.security_snapshot)
-        if event.status != "incomplete":
-            self._check_finish(event, escalated=escalated)
+        if event.status != "incomplete" and escalated:
+            self._fail("escalated", "after a security escalation the only status is incomplete")
         self.last_snapshot = event.security_snapshot
         self.escalated = escalated
         self.finished = event
@@ -223,14 +226,6 @@ class LifecycleState:
                 "planned-step-not-run", "steps of the plan that never ran", None
             )
             warned.count = never
-
-    def _check_finish(self, event: ExecutionFinished, *, escalated: bool) -> None:
-        if event.status == "completed" and self.open_step is not None:
-            self._fail("step-open", f"step {self.open_step.step_index} is open, so the execution is not completed")
-        if event.status == "completed" and self.step_failed:
-            self._fail("step-failed", "a step failed, so the execution is not completed")
-        if escalated:
-            self._fail("escalated", "after a security escalation the only status is incomplete")
 
     def _warn(self, code: str, reason: str) -> None:
         warned = self.warnings.setdefault(code, Warned(code, reason, self.length))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import copy
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import rfc8785
@@ -1038,6 +1038,36 @@ def test_a_growing_file_has_no_closing_line() -> None:
     assert lines_of(OPENING + b"{0}\n") == [(LineKind.EVENTS, [b"{0}"])]
 
 
+@pytest.mark.parametrize("first", [b" {0}", b'"', b"[0]", b"\0", b"}"])
+def test_a_first_line_without_a_comma_is_an_event_whatever_it_begins_with(first: bytes) -> None:
+    assert lines_of(OPENING + first + b"\n") == [(LineKind.EVENTS, [first])]
+
+
+def test_a_closing_line_is_read_up_to_its_limit(sealed: SealedRecord) -> None:
+    size = len(closing_line(sealed)) - 1
+    for first_read in (size - 1, size, size + 1):
+        limits = Limits(event=first_read - 2, closing=size)
+        assert lines_of(sealed.data, limits)[-1] == (LineKind.CLOSING, [closing_line(sealed)[:-1]])
+        assert frame_error(sealed.data, Limits(event=first_read - 2, closing=size - 1)) == ("canonical", "too-large")
+
+
+def test_a_closing_line_that_never_ends_is_not_read_to_its_end() -> None:
+    class Endless:
+        lines: ClassVar[list[bytes]] = [OPENING, b"{0}\n"]
+        read_so_far = 0
+
+        def readline(self, size: int, /) -> bytes:
+            if self.lines:
+                return self.lines.pop(0)
+            self.read_so_far += size
+            assert self.read_so_far < 2**23
+            return b"]".ljust(size, b"x")
+
+    with pytest.raises(FormatError) as caught:
+        list(read_lines(Endless(), Limits(closing=5 * 2**20)))
+    assert (caught.value.check, caught.value.code) == ("canonical", "too-large")
+
+
 @pytest.mark.parametrize(
     "tail", [b",{1", b",", b"{", b"],", b"]", b'],"disclosures":[],"seal":{', b"],x", b"{\t", b",{\t", b"\t"]
 )
@@ -1174,6 +1204,7 @@ def test_a_reformatted_file_is_put_back_into_its_frame(sealed: SealedRecord) -> 
         lambda value: value.update(extra=1),
         lambda value: value.update(events=[]),
         lambda value: value.update(events={}),
+        lambda value: value.update(events={"0": {}}),
         lambda value: value.update(format=1),
         lambda value: value.update(format="hearth-record/x"),
     ],

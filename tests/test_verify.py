@@ -799,9 +799,14 @@ def test_a_report_says_what_is_disclosed_unless_that_does_not_hold() -> None:
     text = generator.disclosure("pin", 1234)
     details = generator.holding(generator.digest_of(text))
     for disclosures, said in (([text], ("pin",)), ([], ())):
-        report = verify_record(sealed([start(), finished(details=details)], disclosures=disclosures), RECORDER.library)
+        data = sealed([start(), finished(details=details)], disclosures=disclosures)
+        report = verify_record(data, RECORDER.library)
         (finding,) = report.disclosures
         assert (finding.seq, finding.disclosed, finding.undisclosed) == (1, said, 1 - len(said))
+        longest = max(map(len, generator.linked([start(), finished(details=details)])))
+        limits = Limits(event=longest, first_event=longest)  # fewer bytes than the two together
+        again = verify_record(data, RECORDER.library, limits=limits)
+        assert (again.exit_code, again.disclosures) == (0, report.disclosures)
     stray = generator.disclosure("pin", 4321)
     report = verify_record(sealed([start(), finished(details=details)], disclosures=[stray]), RECORDER.library)
     assert (report["disclosures"].status, report.disclosures) == ("fail", ())
@@ -823,6 +828,12 @@ def test_warnings_count_what_they_are_about() -> None:
     strangers = sealed(generator.small(), countersigners=[generator.SECOND, generator.WITNESS])
     (warning,) = verify_record(strangers, RECORDER.library).warnings
     assert (warning.code, warning.count, warning.seq) == ("unknown-countersigner", 2, None)
+    both = generator.trust(*map(generator.entry, (generator.RECORDER, generator.SECOND)))
+    known = TrustPolicy.decode(json.dumps(both).encode())
+    twice = [("/seal/signatures", lambda old: [*old, old[1]])]
+    doubled = sealed(generator.small(), countersigners=[generator.SECOND], closing=twice)
+    (warning,) = verify_record(doubled, known).warnings
+    assert (warning.code, warning.count) == ("countersigner-not-counted", 1)
     journal = b"".join(SMALL.splitlines(keepends=True)[:-1])
     (warning,) = verify_record(journal + b",{...", RECORDER.library).warnings
     assert (warning.code, warning.count) == ("torn-tail", 5)
@@ -877,6 +888,12 @@ def test_what_stands_in_its_frame_is_not_reformatted_whatever_else_is_wrong() ->
     for allow in (False, True):
         report = verify_record(SMALL, RECORDER.library, limits=Limits(event=100), allow_reformatted=allow)
         assert (report["canonical"].code, report.reformatted, report.warnings) == ("too-large", False, ())
+
+
+def test_what_a_line_itself_breaks_is_said_rather_than_that_it_was_reformatted() -> None:
+    spaced = SMALL.replace(b'{"actor"', b'{ "actor"', 1)
+    result = verify_record(spaced, RECORDER.library)["canonical"]
+    assert (result.code, result.seq) == ("not-canonical", 0)
 
 
 def test_what_cannot_be_read_says_what_the_system_says(tmp_path: Path) -> None:
