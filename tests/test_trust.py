@@ -448,6 +448,18 @@ def test_a_compromised_key_is_void_whatever_the_seal_says(predicate: SealPredica
         assert judge(value, predicate) == ("revoked", None, None)
 
 
+@pytest.mark.parametrize("lost", [ONE, TWO])
+def test_a_timestamp_speaks_for_the_signature_that_it_stands_on(predicate: SealPredicate, lost: LocalSigner) -> None:
+    (other,) = {ONE, TWO} - {lost}
+    value = document(entry(lost, revoked={"at": AFTER, "reason": "compromised"}), entry(other))
+    signed = signed_by(predicate, lost, other)
+    dated, undated = {one: finding(one, times=(SEALED_AT,)) for one in (lost, other)}, finding(lost)
+    assert judge(value, signed, dated[lost], finding(other)) is None
+    assert judge(value, signed, finding(other), dated[lost]) is None
+    for findings in ((undated, dated[other]), (dated[other], undated)):
+        assert judge(value, signed, *findings) == ("revoked", None, None)
+
+
 def test_only_who_lost_a_key_is_told_of_timestamps(predicate: SealPredicate) -> None:
     for reason, told in (("compromised", True), ("retired", False), ("superseded", False)):
         with pytest.raises(TrustError) as caught:
