@@ -83,7 +83,8 @@ FAULTS: Final[list[tuple[str, Callable[[Value], None], str]]] = [
     ),
     ("reference", edit(f"{STEP}/$anchor", "step"), f"{STEP}/$anchor"),
     ("unused", edit("/$defs/More", {"description": "more", "type": "string"}), "/$defs/More"),
-    ("anchored", edit("/$defs/Digest/pattern", "^[0-9a-f]+$"), ""),
+    ("anchored", edit("/$defs/Digest/pattern", "^[0-9a-f]{64}$"), ""),
+    ("anchored", edit("/$defs/Digest/pattern", "^[0-9a-f]+$"), "/$defs/Digest/pattern"),
     ("anchored", edit("/$defs/Identifier/pattern", "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"), "/$defs/Identifier/pattern"),
     ("anchored", edit("/$defs/Identifier/pattern", "[a-z0-9-]+(?!\\n)$"), "/$defs/Identifier/pattern"),
     ("anchored", edit("/$defs/Base64/not", ...), "/$defs/Base64/pattern"),
@@ -92,6 +93,8 @@ FAULTS: Final[list[tuple[str, Callable[[Value], None], str]]] = [
     ("bounded", edit(f"{COUNT}/maximum", ...), COUNT),
     ("const", edit("/$defs/StepPhase/enum", ["plan"]), "/$defs/StepPhase/enum"),
     ("default", edit(f"{STEP}/required", []), f"{STEP}/properties/seq"),
+    ("dialect", edit(f"{COUNT}/$schema", "http://json-schema.org/draft-04/schema#"), f"{COUNT}/$schema"),
+    ("format", edit(f"{COUNT}/format", "date"), f"{COUNT}/format"),
     ("example", edit(f"{COUNT}/examples", [0, -1]), f"{COUNT}/examples/1"),
     ("example", edit("/$defs/Timestamp/examples", ["today"]), "/$defs/Timestamp/examples/0"),
 ]
@@ -103,6 +106,126 @@ def test_the_linter_names_rule_and_place(rule: str, change: Callable[[Value], No
     change(schema)
     found = {(finding.keyword, finding.pointer) for finding in check_schema(schema)}
     assert (rule, pointer) in found if pointer or rule == "described" else rule not in {name for name, _place in found}
+
+
+HEAD: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:hearth-records:schema:x:1",
+    "title": "X",
+    "description": "An x.",
+}
+ROOT: Final = "urn:hearth-records:schema:x:1#"
+
+
+def definitions(**nodes: Value) -> Value:
+    return {name: {"description": name, **node} for name, node in nodes.items()}
+
+
+def judged(schema: Value) -> list[tuple[str, str]]:
+    return [(finding.keyword, finding.pointer) for finding in check_schema({**HEAD, **schema})]
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ({"pattern": "(", "examples": ["x"]}, [("regex", "/pattern")]),
+        ({"pattern": r"\p{L}", "examples": ["x"]}, [("regex", "/pattern")]),
+        ({"pattern": "^a{99999999999}(?!\\n)$"}, [("regex", "/pattern")]),
+        ({"patternProperties": {"(/": True}, "examples": [{"a": 1}]}, [("regex", "/patternProperties/(~1")]),
+        ({"$ref": ROOT, "examples": [1]}, [("circular", "/$ref")]),
+        ({"$ref": ROOT}, [("circular", "/$ref")]),
+        (
+            {
+                "$ref": f"{ROOT}/$defs/A",
+                "$defs": definitions(
+                    A={"allOf": [{"$ref": f"{ROOT}/$defs/B"}]}, B={"not": {"$ref": f"{ROOT}/$defs/A"}, "examples": [1]}
+                ),
+            },
+            [("circular", "/$defs/A/allOf/0/$ref")],
+        ),
+        ({"$ref": "http://[x", "examples": [1]}, [("reference", "/$ref")]),
+        ({"$ref": f"{ROOT}/title", "examples": [1]}, [("reference", "/$ref")]),
+        ({"$ref": "#", "examples": [1]}, [("reference", "/$ref")]),
+        ({"items": {"$id": "http://["}, "examples": [[1]]}, [("id", "/items/$id")]),
+        ({"contentSchema": {"$id": "http://["}, "examples": [[1]]}, [("id", "/contentSchema/$id")]),
+        ({"definitions": {"a": {"$id": "http://["}}, "examples": [[1]]}, [("id", "/definitions/a/$id")]),
+        ({"items": {"$anchor": "a"}, "examples": [[1]]}, [("reference", "/items/$anchor")]),
+        ({"multipleOf": 0.5, "examples": [float("inf")]}, [("example", "/examples/0")]),
+        ({"format": "date-time", "examples": ["nonsense"]}, [("example", "/examples/0")]),
+        ({"type": ["integer", "null"]}, [("bounded", "")]),
+        ({"type": ["integer", "null"], "minimum": 0, "maximum": 1}, []),
+        ({"type": ["object", "null"]}, [("closed", "")]),
+    ],
+)
+def test_what_cannot_be_judged_by_is_found_and_named(schema: Value, found: list[tuple[str, str]]) -> None:
+    assert judged(schema) == found
+
+
+def test_a_reference_into_the_value_is_no_circle() -> None:
+    tree = {"items": {"$ref": ROOT}, "propertyNames": {"$ref": ROOT}, "examples": [[[], [[]]]]}
+    assert judged({"type": "array", **tree}) == []
+    name = {"$defs": definitions(**{"a%b c": {"type": "null"}}), "examples": [[None]]}
+    assert judged({"items": {"$ref": f"{ROOT}/$defs/a%25b%20c"}, **name}) == []
+
+
+def test_a_long_way_of_references_is_judged_or_said_to_be_too_long() -> None:
+    way = {f"d{n}": {"$ref": f"{ROOT}/$defs/d{n + 1}"} for n in range(2000)}
+    schema = {"$ref": f"{ROOT}/$defs/d0", "$defs": definitions(**way, d2000={"type": "null"}), "examples": [None]}
+    assert judged(schema) == [("example", "/examples/0")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rule"),
+    [
+        (r"^a(?!\n)$", None),
+        (r"^(?:a|[|)]\||(b|c))(?!\n)$", None),
+        (r"^\\(?!\n)$", None),
+        (r"^((?!\n)$", "regex"),
+        (r"^a|b(?!\n)$", "anchored"),
+        (r"^(?:a)|^(?:b)(?!\n)$", "anchored"),
+        (r"^a\$", "anchored"),
+        (r"^a(?!\n)\$", "anchored"),
+        (r"\^a(?!\n)$", "anchored"),
+        (r"^*a(?!\n)$", "regex"),
+        (r"^{0,1}a(?!\n)$", "regex"),
+        ("^a$", "anchored"),
+        (r"^a\Z", "regex"),
+        (r"^[^](]|b(?!\n)$", "regex"),
+        (r"^(?#()|b(?!\n)$", "regex"),
+        (r"^(?P<a>a)(?!\n)$", "regex"),
+        (r"^[[a]b(?!\n)$", "regex"),
+    ],
+)
+def test_an_anchor_is_one_for_the_whole_pattern(pattern: str, rule: str | None) -> None:
+    found = [] if rule is None else [rule]
+    assert [name for name, _pointer in judged({"pattern": pattern})] == found
+    names = judged({"patternProperties": {pattern: True}})
+    assert [name for name, _pointer in names] == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lengths", "rules"),
+    [
+        ("^[0-9]{2}(?:a|b)$", (3, 3), []),
+        ("^[0-9]{2}(?:a|b)$", (3, 3.0), []),
+        ("^[0-9]{2}$", (3, 3), ["anchored"]),
+        ("^[0-9]*$", (3, 3), ["anchored"]),
+        ("^[0-9]{2}$", (2, 3), ["anchored"]),
+        (r"^a\$", (2, 2), ["anchored"]),
+        ("^a$", (1, 10**20), ["anchored"]),
+        ("^a$", (10**20, 10**20), ["anchored"]),
+    ],
+)
+def test_a_dollar_is_enough_where_no_character_is_left_for_a_line_break(
+    pattern: str, lengths: tuple[int, float], rules: list[str]
+) -> None:
+    node = {"pattern": pattern, "minLength": lengths[0], "maxLength": lengths[1]}
+    assert [name for name, _pointer in judged(node)] == rules
+
+
+def test_line_breaks_are_refused_by_a_rule_of_its_own_or_not_at_all() -> None:
+    assert judged({"pattern": "^a+$", "not": {"pattern": r"\n"}}) == []
+    assert judged({"pattern": "^a+$", "not": {"pattern": r"\n", "minLength": 9}}) == [("anchored", "/pattern")]
 
 
 @pytest.mark.parametrize("schema", [True, {}, {"type": "object"}])
