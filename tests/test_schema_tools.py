@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
+import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from verifiers import VECTORS
 
-from hearth_records import schema_docs
+from hearth_records import files, schema_docs
 from hearth_records.cli import schema as command
 from hearth_records.cli.common import run
 from hearth_records.errors import FormatError
@@ -684,10 +687,71 @@ def test_other_forms_are_written_beside_each_other(form: str, tmp_path: Path) ->
     assert call("export", "--format", form, "-o", str(tmp_path), "--check") == 1
 
 
+def files_below(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if not path.is_dir()}
+
+
+def test_an_export_that_cannot_be_whole_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("export", "-o", "") == 2
+    assert call("export", "--check", "-o", "") == 2
+    event = "hearth-record/1/step_failed.schema.json"
+    for name in ("directory", "link", "fifo"):
+        (tmp_path / name / event).parent.mkdir(parents=True)
+    (tmp_path / "directory" / event).mkdir()
+    (tmp_path / "link" / event).symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo" / event)
+    for name in ("directory", "link", "fifo"):
+        assert call("export", "-o", name) == 3
+    (tmp_path / "file").write_bytes(b"")
+    assert call("export", "-o", "file") == 3
+    assert call("export", "-o", "file/below", "--format", "markdown") == 3
+    assert call("export", "-o", "/proc/x") == 3
+    assert capsys.readouterr().out == ""
+    assert files_below(tmp_path) == {f"link/{event}", f"fifo/{event}", "file"}
+
+
+def test_an_export_that_fails_later_says_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = files.write_new
+
+    def full(path: str, data: bytes) -> None:
+        if path.endswith("event.schema.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        whole(path, data)
+
+    monkeypatch.setattr(files, "write_new", full)
+    assert call("export", "-o", str(tmp_path)) == 3
+    path = tmp_path / SCHEMAS["record"]
+    assert capsys.readouterr().out == f"{path}: written\n"
+    assert files_below(tmp_path) == {SCHEMAS["record"]}
+    assert path.read_bytes() == encode_schema("record")
+    monkeypatch.undo()
+    assert call("export", "-o", str(tmp_path)) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{tmp_path / 'SHA256SUMS'}: written"
+
+
+def test_an_export_replaces_a_file_as_a_whole_and_keeps_its_mode(tmp_path: Path) -> None:
+    assert call("export", "--bundle", "-o", str(tmp_path)) == 0
+    path = tmp_path / SCHEMAS["record"]
+    path.write_bytes(b"{}")
+    path.chmod(0o640)
+    before = path.stat().st_ino
+    assert call("export", "--bundle", "-o", str(tmp_path)) == 0
+    assert path.read_bytes() == encode_schema("record")
+    assert (path.stat().st_mode & 0o777, path.stat().st_ino != before) == (0o640, True)
+
+
 @pytest.mark.parametrize(
     ("data", "version"),
     [
         (b'{"format":"hearth-record/1","events":[\n', "hearth-record/1"),
+        (b'{"format":"hearth-record/1","ev', "hearth-record/1"),
+        (b'{"format":"hearth-record/1"', "hearth-record/1"),
+        (b'{"format":"hearth-record/9","more":', "hearth-record/9"),
         (b'{"format":"hearth-record/23","events":[\n{"torn', "hearth-record/23"),
         (b' {\n "format" : "hearth-plan/1", "steps": []}', "hearth-plan/1"),
         (b'{"exit_code":0,"format":"hearth-verification/1"}', "hearth-verification/1"),
@@ -708,6 +772,12 @@ def test_the_version_of_a_file_is_inferred(data: bytes, version: str) -> None:
         (b'{"format":"hearth-record/01"}', "no-format"),
         (b'{"format":"hearth-record/1\\n"}', "no-format"),
         (b'{"events":[', "not-json"),
+        (b'{"format":"hearth-record/1', "not-json"),
+        (b'{"format":"hearth-record/1"x', "not-json"),
+        (b'{"format":"hearth-plan/1","st', "not-json"),
+        (b'\x0b{"format":"hearth-record/1"}', "not-json"),
+        (b'{"format":\x0c"hearth-record/1"}', "not-json"),
+        (b'{"format":"hearth-record/1","format":"hearth-trust/1"}', "duplicate-member"),
     ],
 )
 def test_what_says_nothing_about_its_format_is_refused(data: bytes, code: str) -> None:
@@ -725,3 +795,33 @@ def test_the_command_that_infers(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ):
         path.write_bytes(data)
         assert (call("infer-version", str(path)), capsys.readouterr().out) == (code, version)
+
+
+# --- where documents come from ---------------------------------------------------------------------------------------
+
+READING: Final = [["check", "F"], ["diff", "F", "F"], ["infer-version", "F"]]
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
+def test_what_cannot_be_read_or_is_doubled_ends_with_3(words: list[str], tmp_path: Path) -> None:
+    fifo, doubled, empty = tmp_path / "fifo", tmp_path / "doubled", tmp_path / "empty"
+    os.mkfifo(fifo)
+    doubled.write_bytes(b'{"$id":"urn:a","$id":"urn:a"}')
+    empty.write_bytes(b"")
+    for path in (tmp_path, fifo, doubled, empty, tmp_path / "missing", empty / "below"):
+        assert call(*(word.replace("F", str(path)) for word in words)) == 3
+    assert call(*(word.replace("F", "") for word in words)) == 2
+
+
+def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "plan"
+    path.write_bytes(encode_schema("plan"))
+    for words in (["check", "-"], ["diff", "-", str(path)], ["diff", str(path), "-"]):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(encode_schema("plan"))))
+        assert call(*words) == 0
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"format":"hearth-plan/1"}')))
+    assert call("infer-version", "-") == 0
+    for words in (["check", "-", "-"], ["diff", "-", "-"]):
+        assert call(*words) == 2
+    monkeypatch.setattr("sys.stdin", None)
+    assert call("infer-version", "-") == 3
