@@ -566,6 +566,29 @@ def test_the_documentation_says_what_the_schema_says(name: str) -> None:
         assert findings_at(schema, node, json.loads(example)) == []
 
 
+def section_of(name: str) -> list[str]:
+    text = schema_docs.to_markdown(document_schema("record"), path=SCHEMAS["record"], digest="0" * 64)
+    return text.partition(f"## {name}\n")[2].partition("```json")[0].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("Text", ["- type `string`", "- characters: at most 65536"]),
+        ("NonEmptyText", ["- type `string`", "- characters: from 1 to 65536"]),
+        ("Count", ["- type `integer`", f"- values: from 0 to {2**53 - 1}"]),
+        ("Digest", ["- type `string`", "- pattern `^[0-9a-f]{64}(?!\\n)$`", "- characters: 64"]),
+        ("Disclosure", ["- type `string`", "- characters: at least 1", "- not: pattern `[^A-Za-z0-9_-]`"]),
+    ],
+)
+def test_the_documentation_says_the_rules_of_a_scalar(name: str, rules: list[str]) -> None:
+    assert [line for line in section_of(name) if line.startswith("- ")] == rules
+
+
+def test_the_documentation_says_what_is_refused() -> None:
+    assert "- not: pattern `\\n`" in section_of("Base64")
+
+
 def test_every_word_is_about_a_member_that_there_is() -> None:
     members: dict[str, set[str]] = {"Event": {"type"}, "Record": set(document_schema("record")["properties"])}
     for key in DOCUMENTS:
