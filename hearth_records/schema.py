@@ -640,7 +640,7 @@ def findings_at(schema: JSONSchema, node: JSONSchema, value: Any) -> list[Findin
     """
     try:
         return [_finding(error, None) for error in _first(_validator_of(schema).descend(value, node))]
-    except (RecursionError, OverflowError):
+    except (RecursionError, OverflowError, ValueError):  # infinity, as a multiple or of one
         return [Finding(pointer="", keyword="", message="nested too deep, or a number too large, to be judged")]
 
 

@@ -154,6 +154,7 @@ def judged(schema: Value) -> list[tuple[str, str]]:
         ({"definitions": {"a": {"$id": "http://["}}, "examples": [[1]]}, [("id", "/definitions/a/$id")]),
         ({"items": {"$anchor": "a"}, "examples": [[1]]}, [("reference", "/items/$anchor")]),
         ({"multipleOf": 0.5, "examples": [float("inf")]}, [("example", "/examples/0")]),
+        ({"multipleOf": float("inf"), "examples": [float("inf")]}, [("example", "/examples/0")]),
         ({"format": "date-time", "examples": ["nonsense"]}, [("example", "/examples/0")]),
         ({"type": ["integer", "null"]}, [("bounded", "")]),
         ({"type": ["integer", "null"], "minimum": 0, "maximum": 1}, []),
