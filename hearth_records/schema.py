@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from hearth_records import model, profile
+from hearth_records.canonical import VERSIONS
 from hearth_records.documents import NOTICE, REPORT_FORMAT, SCAFFOLD_FORMAT, ReportDocument, ScaffoldDocument
 from hearth_records.errors import FormatError, quote
 from hearth_records.model import EVENT_TYPES, FORMAT, PLAN_FORMAT, AnyEvent, Closing, PlanDocument, Statement
@@ -44,6 +45,7 @@ __all__ = [
     "ANY_NAME",
     "DIALECT",
     "DOCUMENTS",
+    "FORMATS",
     "SCHEMAS",
     "Document",
     "Finding",
@@ -60,6 +62,8 @@ __all__ = [
 ]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+FORMATS: Final = ("date-time",)
+"""The values of `format` that validation checks."""
 _ID: Final = "urn:hearth-records:schema:"
 _MAX_FINDINGS: Final = 20
 
@@ -531,21 +535,22 @@ def schema_digest(name: str) -> str:
 # --- versions --------------------------------------------------------------------------------------------------------
 
 _is_format = re.compile(r"hearth-[a-z]+/(?:0|[1-9][0-9]*)").fullmatch
-_first_member = re.compile(rb'\s*\{\s*"format"\s*:\s*"(hearth-[a-z]+/(?:0|[1-9][0-9]*))"').match
+_first_member = re.compile(rb'\{"format":"(hearth-record/(?:0|[1-9][0-9]*))"').match
 _LONGEST_BEGINNING: Final = 4096
 
 
 def infer_version(data: bytes) -> str:
     """Return the format version that a document says it is of, for example "hearth-record/1", whether known or not.
 
-    A journal that was not closed is no JSON document: there the first member is enough.
+    A record file says it first, and nothing else of it is looked at (FORMAT §8): it may be open, or torn. Any other
+    document is one JSON object, whole and without doubled members.
 
     Raises:
         FormatError: it is no JSON and does not begin like a record, or it says nothing about its format.
 
     """
-    if (found := _first_member(data[:_LONGEST_BEGINNING])) is not None:
-        return found[1].decode()
+    if (version := _version_of_record(data)) is not None:
+        return version
     value = profile.decode_any(data)
     version = value.get("format") if isinstance(value, dict) else None
     if not isinstance(version, str) or not _is_format(version):
@@ -556,6 +561,15 @@ def infer_version(data: bytes) -> str:
             pointer="/format",
         )
     return version
+
+
+def _version_of_record(data: bytes) -> str | None:
+    """Return the version that stands first in a record file; None unless its opening line, whole or torn, follows."""
+    if (found := _first_member(data[:_LONGEST_BEGINNING])) is None:
+        return None
+    name = found[1].decode()
+    version = VERSIONS.get(name)  # what follows in a version that is not known, nobody knows
+    return name if version is None or version.opening.startswith(data[: len(version.opening)]) else None
 
 
 def _version_of(name: str, value: Any) -> Document:  # noqa: ANN401 - any JSON
@@ -578,13 +592,16 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 @functools.cache
 def _validator(document: Document) -> Draft202012Validator:
+    return _validator_of(_written(document))
+
+
+def _validator_of(schema: JSONSchema) -> Draft202012Validator:
     from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - costs more than all the rest of a command
 
-    if "date-time" not in FormatChecker.checkers:
+    if not FormatChecker.checkers.keys() >= set(FORMATS):
         msg = "jsonschema checks date-time only where rfc3339-validator is installed"
         raise RuntimeError(msg)
-    checker = FormatChecker(["date-time"])
-    return Draft202012Validator(_written(document), format_checker=checker)
+    return Draft202012Validator(schema, format_checker=FormatChecker(FORMATS))
 
 
 def validate(name: str, data: bytes) -> list[Finding]:
@@ -616,14 +633,15 @@ def meta_findings(schema: Any) -> list[Finding]:  # noqa: ANN401 - any JSON
 
 
 def findings_at(schema: JSONSchema, node: JSONSchema, value: Any) -> list[Finding]:  # noqa: ANN401 - any JSON
-    """Return what a schema inside of a document finds wrong in a value; every reference has to lead somewhere."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - as above
-    from referencing.exceptions import Unresolvable  # noqa: PLC0415 - as above
+    """Return what a schema inside of a document finds wrong in a value.
 
+    The document's references lead somewhere and in no circle, and its patterns are regular expressions: `schema_check`
+    looks at them first.
+    """
     try:
-        return [_finding(error, None) for error in _first(Draft202012Validator(schema).descend(value, node))]
-    except Unresolvable as error:
-        return [Finding(pointer="", keyword="$ref", message=f"{quote(error.ref)} leads nowhere")]
+        return [_finding(error, None) for error in _first(_validator_of(schema).descend(value, node))]
+    except (RecursionError, OverflowError, ValueError):  # infinity, as a multiple or of one
+        return [Finding(pointer="", keyword="", message="nested too deep, or a number too large, to be judged")]
 
 
 def _first(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:

@@ -115,16 +115,28 @@ def _section(schema: Schema, node: Schema) -> Iterator[str]:
 
 
 def _scalar(schema: Schema, node: Schema) -> Iterator[str]:
-    said = {"type": node.get("type"), "format": node.get("format"), "pattern": node.get("pattern")}
-    lengths = [str(node[key]) for key in ("minLength", "maxLength", "minimum", "maximum") if key in node]
-    for key, value in said.items():
-        if value:
-            yield f"- {key} `{value}`"
-    if lengths:
-        yield f"- {'from' if len(lengths) > 1 else 'at least'} {' to '.join(lengths)}"
+    yield from (f"- {rule}" for rule in _rules(node))
+    if "not" in node:
+        yield f"- not: {' and '.join(_rules(node['not']))}"
     if isinstance(node.get("additionalProperties"), dict):
         yield f"- members: {_kind(schema, node['additionalProperties'])}"
     yield ""
+
+
+def _rules(node: Schema) -> Iterator[str]:
+    """Yield what a schema asks of a text or a number."""
+    yield from (f"{key} `{node[key]}`" for key in ("type", "format", "pattern") if key in node)
+    for what, least, most in (("characters", "minLength", "maxLength"), ("values", "minimum", "maximum")):
+        if bounds := _bounds(node.get(least), node.get(most)):
+            yield f"{what}: {bounds}"
+
+
+def _bounds(least: int | None, most: int | None) -> str:
+    if least is None:
+        return "" if most is None else f"at most {most}"
+    if most is None:
+        return f"at least {least}"
+    return str(least) if least == most else f"from {least} to {most}"
 
 
 def _kind(schema: Schema, node: Schema) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
+import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from verifiers import VECTORS
 
-from hearth_records import schema_docs
+from hearth_records import files, schema_docs
 from hearth_records.cli import schema as command
 from hearth_records.cli.common import run
 from hearth_records.errors import FormatError
@@ -83,7 +86,8 @@ FAULTS: Final[list[tuple[str, Callable[[Value], None], str]]] = [
     ),
     ("reference", edit(f"{STEP}/$anchor", "step"), f"{STEP}/$anchor"),
     ("unused", edit("/$defs/More", {"description": "more", "type": "string"}), "/$defs/More"),
-    ("anchored", edit("/$defs/Digest/pattern", "^[0-9a-f]+$"), ""),
+    ("anchored", edit("/$defs/Digest/pattern", "^[0-9a-f]{64}$"), ""),
+    ("anchored", edit("/$defs/Digest/pattern", "^[0-9a-f]+$"), "/$defs/Digest/pattern"),
     ("anchored", edit("/$defs/Identifier/pattern", "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"), "/$defs/Identifier/pattern"),
     ("anchored", edit("/$defs/Identifier/pattern", "[a-z0-9-]+(?!\\n)$"), "/$defs/Identifier/pattern"),
     ("anchored", edit("/$defs/Base64/not", ...), "/$defs/Base64/pattern"),
@@ -92,6 +96,8 @@ FAULTS: Final[list[tuple[str, Callable[[Value], None], str]]] = [
     ("bounded", edit(f"{COUNT}/maximum", ...), COUNT),
     ("const", edit("/$defs/StepPhase/enum", ["plan"]), "/$defs/StepPhase/enum"),
     ("default", edit(f"{STEP}/required", []), f"{STEP}/properties/seq"),
+    ("dialect", edit(f"{COUNT}/$schema", "http://json-schema.org/draft-04/schema#"), f"{COUNT}/$schema"),
+    ("format", edit(f"{COUNT}/format", "date"), f"{COUNT}/format"),
     ("example", edit(f"{COUNT}/examples", [0, -1]), f"{COUNT}/examples/1"),
     ("example", edit("/$defs/Timestamp/examples", ["today"]), "/$defs/Timestamp/examples/0"),
 ]
@@ -103,6 +109,127 @@ def test_the_linter_names_rule_and_place(rule: str, change: Callable[[Value], No
     change(schema)
     found = {(finding.keyword, finding.pointer) for finding in check_schema(schema)}
     assert (rule, pointer) in found if pointer or rule == "described" else rule not in {name for name, _place in found}
+
+
+HEAD: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:hearth-records:schema:x:1",
+    "title": "X",
+    "description": "An x.",
+}
+ROOT: Final = "urn:hearth-records:schema:x:1#"
+
+
+def definitions(**nodes: Value) -> Value:
+    return {name: {"description": name, **node} for name, node in nodes.items()}
+
+
+def judged(schema: Value) -> list[tuple[str, str]]:
+    return [(finding.keyword, finding.pointer) for finding in check_schema({**HEAD, **schema})]
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ({"pattern": "(", "examples": ["x"]}, [("regex", "/pattern")]),
+        ({"pattern": r"\p{L}", "examples": ["x"]}, [("regex", "/pattern")]),
+        ({"pattern": "^a{99999999999}(?!\\n)$"}, [("regex", "/pattern")]),
+        ({"patternProperties": {"(/": True}, "examples": [{"a": 1}]}, [("regex", "/patternProperties/(~1")]),
+        ({"$ref": ROOT, "examples": [1]}, [("circular", "/$ref")]),
+        ({"$ref": ROOT}, [("circular", "/$ref")]),
+        (
+            {
+                "$ref": f"{ROOT}/$defs/A",
+                "$defs": definitions(
+                    A={"allOf": [{"$ref": f"{ROOT}/$defs/B"}]}, B={"not": {"$ref": f"{ROOT}/$defs/A"}, "examples": [1]}
+                ),
+            },
+            [("circular", "/$defs/A/allOf/0/$ref")],
+        ),
+        ({"$ref": "http://[x", "examples": [1]}, [("reference", "/$ref")]),
+        ({"$ref": f"{ROOT}/title", "examples": [1]}, [("reference", "/$ref")]),
+        ({"$ref": "#", "examples": [1]}, [("reference", "/$ref")]),
+        ({"items": {"$id": "http://["}, "examples": [[1]]}, [("id", "/items/$id")]),
+        ({"contentSchema": {"$id": "http://["}, "examples": [[1]]}, [("id", "/contentSchema/$id")]),
+        ({"definitions": {"a": {"$id": "http://["}}, "examples": [[1]]}, [("id", "/definitions/a/$id")]),
+        ({"items": {"$anchor": "a"}, "examples": [[1]]}, [("reference", "/items/$anchor")]),
+        ({"multipleOf": 0.5, "examples": [float("inf")]}, [("example", "/examples/0")]),
+        ({"multipleOf": float("inf"), "examples": [float("inf")]}, [("example", "/examples/0")]),
+        ({"format": "date-time", "examples": ["nonsense"]}, [("example", "/examples/0")]),
+        ({"type": ["integer", "null"]}, [("bounded", "")]),
+        ({"type": ["integer", "null"], "minimum": 0, "maximum": 1}, []),
+        ({"type": ["object", "null"]}, [("closed", "")]),
+    ],
+)
+def test_what_cannot_be_judged_by_is_found_and_named(schema: Value, found: list[tuple[str, str]]) -> None:
+    assert judged(schema) == found
+
+
+def test_a_reference_into_the_value_is_no_circle() -> None:
+    tree = {"items": {"$ref": ROOT}, "propertyNames": {"$ref": ROOT}, "examples": [[[], [[]]]]}
+    assert judged({"type": "array", **tree}) == []
+    name = {"$defs": definitions(**{"a%b c": {"type": "null"}}), "examples": [[None]]}
+    assert judged({"items": {"$ref": f"{ROOT}/$defs/a%25b%20c"}, **name}) == []
+
+
+def test_a_long_way_of_references_is_judged_or_said_to_be_too_long() -> None:
+    way = {f"d{n}": {"$ref": f"{ROOT}/$defs/d{n + 1}"} for n in range(2000)}
+    schema = {"$ref": f"{ROOT}/$defs/d0", "$defs": definitions(**way, d2000={"type": "null"}), "examples": [None]}
+    assert judged(schema) == [("example", "/examples/0")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rule"),
+    [
+        (r"^a(?!\n)$", None),
+        (r"^(?:a|[|)]\||(b|c))(?!\n)$", None),
+        (r"^\\(?!\n)$", None),
+        (r"^((?!\n)$", "regex"),
+        (r"^a|b(?!\n)$", "anchored"),
+        (r"^(?:a)|^(?:b)(?!\n)$", "anchored"),
+        (r"^a\$", "anchored"),
+        (r"^a(?!\n)\$", "anchored"),
+        (r"\^a(?!\n)$", "anchored"),
+        (r"^*a(?!\n)$", "regex"),
+        (r"^{0,1}a(?!\n)$", "regex"),
+        ("^a$", "anchored"),
+        (r"^a\Z", "regex"),
+        (r"^[^](]|b(?!\n)$", "regex"),
+        (r"^(?#()|b(?!\n)$", "regex"),
+        (r"^(?P<a>a)(?!\n)$", "regex"),
+        (r"^[[a]b(?!\n)$", "regex"),
+    ],
+)
+def test_an_anchor_is_one_for_the_whole_pattern(pattern: str, rule: str | None) -> None:
+    found = [] if rule is None else [rule]
+    assert [name for name, _pointer in judged({"pattern": pattern})] == found
+    names = judged({"patternProperties": {pattern: True}})
+    assert [name for name, _pointer in names] == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lengths", "rules"),
+    [
+        ("^[0-9]{2}(?:a|b)$", (3, 3), []),
+        ("^[0-9]{2}(?:a|b)$", (3, 3.0), []),
+        ("^[0-9]{2}$", (3, 3), ["anchored"]),
+        ("^[0-9]*$", (3, 3), ["anchored"]),
+        ("^[0-9]{2}$", (2, 3), ["anchored"]),
+        (r"^a\$", (2, 2), ["anchored"]),
+        ("^a$", (1, 10**20), ["anchored"]),
+        ("^a$", (10**20, 10**20), ["anchored"]),
+    ],
+)
+def test_a_dollar_is_enough_where_no_character_is_left_for_a_line_break(
+    pattern: str, lengths: tuple[int, float], rules: list[str]
+) -> None:
+    node = {"pattern": pattern, "minLength": lengths[0], "maxLength": lengths[1]}
+    assert [name for name, _pointer in judged(node)] == rules
+
+
+def test_line_breaks_are_refused_by_a_rule_of_its_own_or_not_at_all() -> None:
+    assert judged({"pattern": "^a+$", "not": {"pattern": r"\n"}}) == []
+    assert judged({"pattern": "^a+$", "not": {"pattern": r"\n", "minLength": 9}}) == [("anchored", "/pattern")]
 
 
 @pytest.mark.parametrize("schema", [True, {}, {"type": "object"}])
@@ -440,6 +567,29 @@ def test_the_documentation_says_what_the_schema_says(name: str) -> None:
         assert findings_at(schema, node, json.loads(example)) == []
 
 
+def section_of(name: str) -> list[str]:
+    text = schema_docs.to_markdown(document_schema("record"), path=SCHEMAS["record"], digest="0" * 64)
+    return text.partition(f"## {name}\n")[2].partition("```json")[0].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("Text", ["- type `string`", "- characters: at most 65536"]),
+        ("NonEmptyText", ["- type `string`", "- characters: from 1 to 65536"]),
+        ("Count", ["- type `integer`", f"- values: from 0 to {2**53 - 1}"]),
+        ("Digest", ["- type `string`", "- pattern `^[0-9a-f]{64}(?!\\n)$`", "- characters: 64"]),
+        ("Disclosure", ["- type `string`", "- characters: at least 1", "- not: pattern `[^A-Za-z0-9_-]`"]),
+    ],
+)
+def test_the_documentation_says_the_rules_of_a_scalar(name: str, rules: list[str]) -> None:
+    assert [line for line in section_of(name) if line.startswith("- ")] == rules
+
+
+def test_the_documentation_says_what_is_refused() -> None:
+    assert "- not: pattern `\\n`" in section_of("Base64")
+
+
 def test_every_word_is_about_a_member_that_there_is() -> None:
     members: dict[str, set[str]] = {"Event": {"type"}, "Record": set(document_schema("record")["properties"])}
     for key in DOCUMENTS:
@@ -561,10 +711,71 @@ def test_other_forms_are_written_beside_each_other(form: str, tmp_path: Path) ->
     assert call("export", "--format", form, "-o", str(tmp_path), "--check") == 1
 
 
+def files_below(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if not path.is_dir()}
+
+
+def test_an_export_that_cannot_be_whole_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("export", "-o", "") == 2
+    assert call("export", "--check", "-o", "") == 2
+    event = "hearth-record/1/step_failed.schema.json"
+    for name in ("directory", "link", "fifo"):
+        (tmp_path / name / event).parent.mkdir(parents=True)
+    (tmp_path / "directory" / event).mkdir()
+    (tmp_path / "link" / event).symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo" / event)
+    for name in ("directory", "link", "fifo"):
+        assert call("export", "-o", name) == 3
+    (tmp_path / "file").write_bytes(b"")
+    assert call("export", "-o", "file") == 3
+    assert call("export", "-o", "file/below", "--format", "markdown") == 3
+    assert call("export", "-o", "/proc/x") == 3
+    assert capsys.readouterr().out == ""
+    assert files_below(tmp_path) == {f"link/{event}", f"fifo/{event}", "file"}
+
+
+def test_an_export_that_fails_later_says_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = files.write_new
+
+    def full(path: str, data: bytes) -> None:
+        if path.endswith("event.schema.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        whole(path, data)
+
+    monkeypatch.setattr(files, "write_new", full)
+    assert call("export", "-o", str(tmp_path)) == 3
+    path = tmp_path / SCHEMAS["record"]
+    assert capsys.readouterr().out == f"{path}: written\n"
+    assert files_below(tmp_path) == {SCHEMAS["record"]}
+    assert path.read_bytes() == encode_schema("record")
+    monkeypatch.undo()
+    assert call("export", "-o", str(tmp_path)) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{tmp_path / 'SHA256SUMS'}: written"
+
+
+def test_an_export_replaces_a_file_as_a_whole_and_keeps_its_mode(tmp_path: Path) -> None:
+    assert call("export", "--bundle", "-o", str(tmp_path)) == 0
+    path = tmp_path / SCHEMAS["record"]
+    path.write_bytes(b"{}")
+    path.chmod(0o640)
+    before = path.stat().st_ino
+    assert call("export", "--bundle", "-o", str(tmp_path)) == 0
+    assert path.read_bytes() == encode_schema("record")
+    assert (path.stat().st_mode & 0o777, path.stat().st_ino != before) == (0o640, True)
+
+
 @pytest.mark.parametrize(
     ("data", "version"),
     [
         (b'{"format":"hearth-record/1","events":[\n', "hearth-record/1"),
+        (b'{"format":"hearth-record/1","ev', "hearth-record/1"),
+        (b'{"format":"hearth-record/1"', "hearth-record/1"),
+        (b'{"format":"hearth-record/9","more":', "hearth-record/9"),
         (b'{"format":"hearth-record/23","events":[\n{"torn', "hearth-record/23"),
         (b' {\n "format" : "hearth-plan/1", "steps": []}', "hearth-plan/1"),
         (b'{"exit_code":0,"format":"hearth-verification/1"}', "hearth-verification/1"),
@@ -585,6 +796,12 @@ def test_the_version_of_a_file_is_inferred(data: bytes, version: str) -> None:
         (b'{"format":"hearth-record/01"}', "no-format"),
         (b'{"format":"hearth-record/1\\n"}', "no-format"),
         (b'{"events":[', "not-json"),
+        (b'{"format":"hearth-record/1', "not-json"),
+        (b'{"format":"hearth-record/1"x', "not-json"),
+        (b'{"format":"hearth-plan/1","st', "not-json"),
+        (b'\x0b{"format":"hearth-record/1"}', "not-json"),
+        (b'{"format":\x0c"hearth-record/1"}', "not-json"),
+        (b'{"format":"hearth-record/1","format":"hearth-trust/1"}', "duplicate-member"),
     ],
 )
 def test_what_says_nothing_about_its_format_is_refused(data: bytes, code: str) -> None:
@@ -602,3 +819,33 @@ def test_the_command_that_infers(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ):
         path.write_bytes(data)
         assert (call("infer-version", str(path)), capsys.readouterr().out) == (code, version)
+
+
+# --- where documents come from ---------------------------------------------------------------------------------------
+
+READING: Final = [["check", "F"], ["diff", "F", "F"], ["infer-version", "F"]]
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
+def test_what_cannot_be_read_or_is_doubled_ends_with_3(words: list[str], tmp_path: Path) -> None:
+    fifo, doubled, empty = tmp_path / "fifo", tmp_path / "doubled", tmp_path / "empty"
+    os.mkfifo(fifo)
+    doubled.write_bytes(b'{"$id":"urn:a","$id":"urn:a"}')
+    empty.write_bytes(b"")
+    for path in (tmp_path, fifo, doubled, empty, tmp_path / "missing", empty / "below"):
+        assert call(*(word.replace("F", str(path)) for word in words)) == 3
+    assert call(*(word.replace("F", "") for word in words)) == 2
+
+
+def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "plan"
+    path.write_bytes(encode_schema("plan"))
+    for words in (["check", "-"], ["diff", "-", str(path)], ["diff", str(path), "-"]):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(encode_schema("plan"))))
+        assert call(*words) == 0
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"format":"hearth-plan/1"}')))
+    assert call("infer-version", "-") == 0
+    for words in (["check", "-", "-"], ["diff", "-", "-"]):
+        assert call(*words) == 2
+    monkeypatch.setattr("sys.stdin", None)
+    assert call("infer-version", "-") == 3

@@ -198,10 +198,15 @@ def parse_version(text: str) -> int | None:
 _Read = TypeVar("_Read")
 
 
-def read_file(path: str, decode: Callable[[bytes], _Read], limit: int = _MAX_POLICY) -> _Read:
-    """Return what a file of at most `limit` bytes holds. Raises `CommandError` when it cannot be read or is refused."""
+def read_file(path: str, decode: Callable[[bytes], _Read], limit: int = _MAX_POLICY, *, stdin: bool = False) -> _Read:
+    """Return what a file of at most `limit` bytes holds; with `stdin`, `-` is standard input.
+
+    Raises:
+        CommandError: it cannot be read, or is refused.
+
+    """
     try:
-        return decode(files.read_regular(path, limit))
+        return decode(read_input(path, limit) if stdin else files.read_regular(path, limit))
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror or error}", exit_code=UNREADABLE) from None
     except HearthRecordsError as error:

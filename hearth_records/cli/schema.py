@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import errno
 import json
 import os
 import re
+import stat
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +18,6 @@ from hearth_records.errors import FormatError, escape
 from hearth_records.verify import combine_exit_codes
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from hearth_records.schema_diff import Comparison
@@ -43,20 +45,28 @@ def command(arguments: Sequence[str], prog: str) -> int:
     export = actions.add_parser("export", help="write schemas, documentation or types")
     export.add_argument("--bundle", action="store_true", help="the one file for a record; without -o it is printed")
     export.add_argument("--format", choices=tuple(_SUFFIXES), default="json", help="what to write (default: json)")
-    export.add_argument("-o", dest="directory", metavar="DIR", help="the directory, for example schemas")
+    export.add_argument(
+        "-o", dest="directory", metavar="DIR", type=_name, help="the directory, which is made; for example schemas"
+    )
     export.add_argument(
         "--check",
         action="store_true",
         help="write nothing; end with 1 when a file differs (without -o: of the schemas that came with this release)",
     )
     check = actions.add_parser("check", help="check schemas against the meta-schema and the project's rules")
-    check.add_argument("files", nargs="+", metavar="FILE")
+    check.add_argument("files", nargs="+", metavar="FILE", type=_name, help="schemas; - is standard input")
     diff = actions.add_parser("diff", help="say what changed, and for whom that is compatible; end with 1 if breaking")
-    diff.add_argument("old", metavar="OLD")
-    diff.add_argument("new", metavar="NEW")
+    diff.add_argument("old", metavar="OLD", type=_name, help="a schema; - is standard input")
+    diff.add_argument("new", metavar="NEW", type=_name, help="another one")
     diff.add_argument("--format", choices=("text", "json"), default="text", help="how to report (default: text)")
     infer = actions.add_parser("infer-version", help="print the format version that a document says it is of")
-    infer.add_argument("file", metavar="FILE")
+    infer.add_argument(
+        "file",
+        metavar="FILE",
+        type=_name,
+        help="a record, which says it first: it may be open or torn, as long as the version is whole, and nothing else "
+        "of it is looked at; or any other document, whole; - is standard input",
+    )
     options = parser.parse_args(arguments)
     run = {
         "list": _list,
@@ -67,6 +77,12 @@ def command(arguments: Sequence[str], prog: str) -> int:
         "infer-version": _infer,
     }[options.action]
     return run(options, prog)
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
 
 
 class _Sub(Parser):
@@ -158,19 +174,34 @@ def _changed(directory: str, written: dict[str, bytes], pinned: dict[str, str]) 
 
 
 def _write(directory: str, written: dict[str, bytes], *, check: bool) -> int:
-    stale = False
-    for relative, data in written.items():
-        path = os.path.join(directory, relative)  # noqa: PTH118 - a path to print
-        if _read(path) == data:
-            continue
-        stale = True
-        print(f"{escape(path)}: {'differs from the model' if check else 'written'}")
-        if not check:
-            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - as above
-            if os.path.lexists(path):
-                os.unlink(path)  # noqa: PTH108 - generated, and named on the command line
-            files.write_new(path, data)
-    return _DIFFERS if check and stale else 0
+    """Write the files that differ, each as a whole; what can be found to stand in the way is found before the first."""
+    paths = {os.path.join(directory, relative): data for relative, data in written.items()}  # noqa: PTH118 - to print
+    stale = {path: data for path, data in paths.items() if _read(path) != data}
+    if check:
+        for path in stale:
+            print(f"{escape(path)}: differs from the model")
+        return _DIFFERS if stale else 0
+    before = {path: _replaceable(path) for path in stale}
+    for path in stale:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - as above
+    for path, old in before.items():
+        if old is None:
+            files.write_new(path, stale[path])
+        else:
+            files.replace_file(path, stale[path], old)
+        print(f"{escape(path)}: written")
+    return 0
+
+
+def _replaceable(path: str) -> os.stat_result | None:
+    """Return what a generated file replaces, None for nothing. Raises `OSError` unless that is a regular file."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return found
 
 
 def _read(path: str) -> bytes | None:
@@ -184,14 +215,20 @@ def _read(path: str) -> bytes | None:
 
 
 def _check(options: argparse.Namespace, prog: str) -> int:
+    _check_inputs(options.files)
     return combine_exit_codes([_check_file(path, prog) for path in options.files])
+
+
+def _check_inputs(paths: Sequence[str]) -> None:
+    if paths.count("-") > 1:
+        raise CommandError("standard input can be read only once", exit_code=USAGE, hint="name a file")
 
 
 def _check_file(path: str, prog: str) -> int:
     from hearth_records.schema_check import check_schema  # noqa: PLC0415 - most calls need none
 
     try:
-        findings = read_file(path, lambda data: check_schema(profile.decode_any(data)), _MAX_SCHEMA)
+        findings = read_file(path, lambda data: check_schema(profile.decode_any(data)), _MAX_SCHEMA, stdin=True)
     except CommandError as error:
         complain(prog, str(error), error.hint)
         return error.exit_code
@@ -206,7 +243,9 @@ def _check_file(path: str, prog: str) -> int:
 def _diff(options: argparse.Namespace, _prog: str) -> int:
     from hearth_records.schema_diff import compare_schemas, summary  # noqa: PLC0415 - most calls need none
 
-    old, new = (read_file(path, _decode_schema, _MAX_SCHEMA) for path in (options.old, options.new))
+    paths = (options.old, options.new)
+    _check_inputs(paths)
+    old, new = (read_file(path, _decode_schema, _MAX_SCHEMA, stdin=True) for path in paths)
     try:
         comparison = compare_schemas(old, new)
     except RecursionError:
@@ -251,7 +290,7 @@ def _diff_json(options: argparse.Namespace, comparison: Comparison) -> str:
 
 
 def _infer(options: argparse.Namespace, prog: str) -> int:
-    version = read_file(options.file, schema.infer_version, profile.DEFAULT_LIMITS.file)
+    version = read_file(options.file, schema.infer_version, profile.DEFAULT_LIMITS.file, stdin=True)
     print(version)
     if version in {document.format for document in schema.DOCUMENTS.values()}:
         return 0
