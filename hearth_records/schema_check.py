@@ -21,7 +21,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hearth_records.profile import pointer_join
-from hearth_records.schema import ANY_NAME, DIALECT, Finding, findings_at, meta_findings
+from hearth_records.schema import ANY_NAME, DIALECT, Finding, findings_at, meta_findings, subschemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["check_schema"]
 
 _is_id = re.compile(r"urn:hearth-records:schema:[a-z]+(?:_[a-z]+)*:[1-9][0-9]*").fullmatch
-_MAPS: Final = ("$defs", "properties", "patternProperties", "dependentSchemas")
-_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
-_SINGLE: Final = (
-    *("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"),
-    *("unevaluatedItems", "unevaluatedProperties"),
-)
 _PARTS: Final = frozenset({"allOf", "not", "if", "then", "else", "propertyNames", "contains"})
 """Where a schema says only something more about a value that another one describes."""
+_BRANCHES: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+"""Where a schema is a part if the one around it is."""
 _FOREIGN: Final = ("$dynamicRef", "$dynamicAnchor", "$anchor", "$recursiveRef")
 
 
@@ -68,20 +64,11 @@ def _found(pointer: str, rule: str, message: str) -> Finding:
 
 def _walk(place: _Place) -> Iterator[_Place]:
     yield place
-    for key, value in place.node.items():
-        inside = pointer_join(place.pointer, key)
-        is_part = key in _PARTS or (place.is_part and key in _LISTS)
-        is_refused = place.is_refused or key == "not"
-        children: list[tuple[str, Any]] = []
-        if key in _MAPS and isinstance(value, dict):
-            children = [(pointer_join(inside, name), child) for name, child in value.items()]
-        elif key in _LISTS and isinstance(value, list):
-            children = [(f"{inside}/{index}", child) for index, child in enumerate(value)]
-        elif key in _SINGLE:
-            children = [(inside, value)]
-        for pointer, child in children:
-            if isinstance(child, dict):
-                yield from _walk(_Place(pointer, child, is_part, is_refused))
+    for keyword, inside, child in subschemas(place.node):
+        if isinstance(child, dict):
+            is_part = keyword in _PARTS or (place.is_part and keyword in _BRANCHES)
+            is_refused = place.is_refused or keyword == "not"
+            yield from _walk(_Place(place.pointer + inside, child, is_part, is_refused))
 
 
 def _check_head(schema: dict[str, Any]) -> Iterator[Finding]:
