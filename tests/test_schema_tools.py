@@ -461,6 +461,10 @@ REFERENCES: Final[list[Value]] = [
 ]
 OPEN_UNIONS: Final[list[Value]] = [tagged("a", "aa"), conditional("a"), without(conditional("a", "aa"), "type")]
 UNIONS: Final[list[Value]] = [*OPEN_UNIONS, *(union | SEALED for union in OPEN_UNIONS)]
+ROOTS: Final[list[Value]] = [
+    *(*REFERENCES[:-1], *UNIONS, {"items": REFERENCES[-1]}),
+    *({"if": REFERENCES[1], "then": False}, of_names({"const": 1}), {"x-a": REFERENCES[0], "items": REFERENCES[1]}),
+]
 leaves: Final = st.booleans() | st.sampled_from([*REFERENCES, *UNIONS, TEXT, NUMBER, SOME, MORE, {"const": True}])
 schemas = st.recursive(leaves, objects, max_leaves=6)
 mutations: Final[dict[str, st.SearchStrategy[Value]]] = {
@@ -475,8 +479,12 @@ mutations: Final[dict[str, st.SearchStrategy[Value]]] = {
 def pairs(draw: st.DrawFn) -> tuple[Value, Value]:
     """Two schemas that are nearly the same."""
     small_ones = objects(st.booleans())
-    definitions = {"d": draw(small_ones), "d e": draw(small_ones), "x": {"$dynamicAnchor": "x", **draw(small_ones)}}
-    old = copy.deepcopy({**draw(st.sampled_from([*REFERENCES[:-1], *UNIONS]) | objects(schemas)), "$defs": definitions})
+    definitions = {
+        "d": draw(st.sampled_from([SOME, MORE, {"prefixItems": [True]}]) | small_ones),
+        "d e": draw(small_ones),
+        "x": {"$dynamicAnchor": "x", **draw(small_ones)},
+    }
+    old = copy.deepcopy({**draw(st.sampled_from(ROOTS) | objects(schemas)), "$defs": definitions})
     new = copy.deepcopy(old)
     for _change in range(draw(st.integers(1, 2))):
         node = draw(st.sampled_from([node for node in walk(new) if isinstance(node, dict)]))
