@@ -186,6 +186,12 @@ class _LongNumber(_Number):
     __slots__ = ()
 
 
+class _ExactNumber(_LongNumber):
+    """A number that is refused where converting it would change it."""
+
+    __slots__ = ()
+
+
 def decode_lenient(data: bytes, *, what: str = "document", check: str = "shape", depth: int = 0) -> JSONValue:
     """Return the value of any JSON text that people write: white space and member order are free.
 
@@ -205,15 +211,17 @@ def decode_lenient(data: bytes, *, what: str = "document", check: str = "shape",
     return _plain(tree)
 
 
-def decode_any(data: bytes) -> JSONValue:
+def decode_any(data: bytes, *, exact: bool = False) -> JSONValue:
     """Return the value of any JSON text, also of one outside the profile, for a schema to judge.
 
+    With `exact`, numbers are equal in the result only if they are equal in the text.
+
     Raises:
-        FormatError: not JSON, or a doubled member.
+        FormatError: not JSON, or a doubled member; with `exact`, a number that no int or float is the same as.
 
     """
     try:
-        return _loose(_parse(data, number=_LongNumber), "")
+        return _loose(_parse(data, number=_ExactNumber if exact else _LongNumber), "")
     except RecursionError:
         raise FormatError("nested too deep to be read", code="too-deep") from None
 
@@ -229,13 +237,37 @@ def _loose(tree: Any, pointer: str) -> JSONValue:  # noqa: ANN401 - a JSON tree
         return result
     if isinstance(tree, list):
         return [_loose(item, f"{pointer}/{index}") for index, item in enumerate(tree)]
-    if isinstance(tree, _Number):
-        if tree.removeprefix("-").isdigit():
-            return int(tree[:_LONGEST_NUMBER])  # what is longer is out of every range, and takes time to convert
-        if tree.endswith(("N", "y")):  # NaN and Infinity, which Python's parser takes for numbers
-            raise FormatError(f"not JSON: {tree}", code="not-json", pointer=pointer)
-        return float(tree)
-    return tree
+    return _converted(tree, pointer) if isinstance(tree, _Number) else tree
+
+
+def _converted(text: _Number, pointer: str) -> int | float:
+    if text.endswith(("N", "y")):  # NaN and Infinity, which Python's parser takes for numbers
+        raise FormatError(f"not JSON: {text}", code="not-json", pointer=pointer)
+    if isinstance(text, _ExactNumber) and not _is_exact(text):
+        raise FormatError(
+            "a number too long, too large or too fine to be kept as it is written",
+            code="inexact-number",
+            pointer=pointer,
+            hint=f"{_LONGEST_NUMBER} characters at most; with a fraction or an exponent, a double keeps it below 2^53",
+        )
+    if text.removeprefix("-").isdigit():
+        return int(text[:_LONGEST_NUMBER])  # what is longer is out of every range, and takes time to convert
+    return float(text)
+
+
+def _is_exact(text: str) -> bool:
+    """Whether a number is short, and an integer or the one decimal fraction that its float is written as."""
+    if len(text) > _LONGEST_NUMBER:
+        return False
+    if text.removeprefix("-").isdigit():
+        return True
+    import decimal  # noqa: PLC0415 - only needed to compare schemas
+
+    value = float(text)
+    try:
+        return abs(value) <= MAX_INTEGER and decimal.Decimal(text) == decimal.Decimal(repr(value))
+    except decimal.InvalidOperation:  # an exponent of more than 18 digits
+        return False
 
 
 def _plain(tree: Any) -> JSONValue:  # noqa: ANN401 - a JSON tree

@@ -58,6 +58,7 @@ __all__ = [
     "record_root",
     "schema_digest",
     "struct_root",
+    "subschemas",
     "validate",
 ]
 
@@ -619,6 +620,25 @@ def validate(name: str, data: bytes) -> list[Finding]:
         return [_finding(error, value) for error in _first(errors)]
     except RecursionError:
         raise FormatError("nested too deep to be validated", check="canonical", code="too-deep") from None
+
+
+_MAPS: Final = ("$defs", "definitions", "properties", "patternProperties", "dependentSchemas")
+_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
+_SINGLE: Final = (
+    *("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"),
+    *("unevaluatedItems", "unevaluatedProperties", "contentSchema"),
+)
+
+
+def subschemas(node: JSONSchema) -> Iterator[tuple[str, str, Any]]:
+    """Yield the schemas right inside of one: the keyword, the pointer from the outer one, and the schema itself."""
+    for keyword, value in node.items():
+        if keyword in _MAPS:
+            yield from ((keyword, profile.pointer_join(f"/{keyword}", name), child) for name, child in value.items())
+        elif keyword in _LISTS:
+            yield from ((keyword, f"/{keyword}/{index}", child) for index, child in enumerate(value))
+        elif keyword in _SINGLE:
+            yield keyword, f"/{keyword}", value
 
 
 def meta_findings(schema: Any) -> list[Finding]:  # noqa: ANN401 - any JSON

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from hearth_records.profile import pointer_join
-from hearth_records.schema import ANY_NAME, DIALECT, FORMATS, Finding, findings_at, meta_findings
+from hearth_records.schema import ANY_NAME, DIALECT, FORMATS, Finding, findings_at, meta_findings, subschemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,16 +38,12 @@ if TYPE_CHECKING:
 __all__ = ["check_schema"]
 
 _is_id = re.compile(r"urn:hearth-records:schema:[a-z]+(?:_[a-z]+)*:[1-9][0-9]*").fullmatch
-_MAPS: Final = ("$defs", "definitions", "properties", "patternProperties", "dependentSchemas")
-_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
-_SINGLE: Final = (
-    *("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"),
-    *("unevaluatedItems", "unevaluatedProperties", "contentSchema"),
-)
 _SAME_VALUE: Final = frozenset({"anyOf", "oneOf", "allOf", "not", "if", "then", "else", "dependentSchemas"})
 """What says something about the value itself, not about what is in it."""
 _PARTS: Final = frozenset({"allOf", "not", "if", "then", "else", "propertyNames", "contains"})
 """Where a schema says only something more about a value that another one describes."""
+_BRANCHES: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+"""Where a schema is a part if the one around it is."""
 _FOREIGN: Final = ("$dynamicRef", "$dynamicAnchor", "$anchor", "$recursiveRef")
 _UNSOUND: Final = frozenset({"dialect", "id", "reference", "circular", "regex"})
 """Rules without which no value can be judged by the schema."""
@@ -84,25 +80,16 @@ def _found(pointer: str, rule: str, message: str) -> Finding:
 
 def _walk(place: _Place) -> Iterator[_Place]:
     yield place
-    for key, pointer, child in _children(place):
-        is_part = key in _PARTS or (place.is_part and key in _LISTS)
-        yield from _walk(_Place(pointer, child, is_part, is_refused=place.is_refused or key == "not"))
+    for keyword, pointer, child in _children(place):
+        is_part = keyword in _PARTS or (place.is_part and keyword in _BRANCHES)
+        yield from _walk(_Place(pointer, child, is_part, is_refused=place.is_refused or keyword == "not"))
 
 
 def _children(place: _Place) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the schemas directly inside of another one: by which keyword, where, and the schema."""
-    for key, value in place.node.items():
-        inside = pointer_join(place.pointer, key)
-        children: list[tuple[str, Any]] = []
-        if key in _MAPS:
-            children = [(pointer_join(inside, name), child) for name, child in value.items()]
-        elif key in _LISTS:
-            children = [(f"{inside}/{index}", child) for index, child in enumerate(value)]
-        elif key in _SINGLE:
-            children = [(inside, value)]
-        for pointer, child in children:
-            if isinstance(child, dict):
-                yield key, pointer, child
+    """Yield the schemas right inside of another one that are objects: by which keyword, where, and the schema."""
+    for keyword, inside, child in subschemas(place.node):
+        if isinstance(child, dict):
+            yield keyword, place.pointer + inside, child
 
 
 def _check_head(schema: dict[str, Any]) -> Iterator[Finding]:

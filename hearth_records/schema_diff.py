@@ -13,23 +13,33 @@ so that two schemas are
 
 A schema is the conjunction of its keywords, so keywords are compared one by one; what depends on others is compared
 together with them (members and `additionalProperties`, items, bounds). A union whose branches are told apart by a
-constant member is compared branch by branch, whether it is written with `oneOf` or with `if` and `then`. What cannot be
-judged (two patterns, a condition that changed, a keyword that is not known here) says so and counts as both.
+constant member is compared branch by branch, whether it is written with `oneOf` or with `if` and `then`.
 
-The answer errs on one side only: what is called compatible is.
+What cannot be judged says so and counts as both. So the answer errs on one side only: what is called compatible is.
+Documents that are equal, in the sense of JSON Schema, differ in nothing, whatever they hold. In others these cannot be
+judged:
+
+    two patterns or formats, a condition or a branch of `oneOf` that changed
+    `unevaluatedProperties` and `unevaluatedItems`, unless all that they stand beside and refer to is unchanged
+    a keyword that is not known here, unless all that it holds and refers to is unchanged
+    a reference that leads out of the document, to something that is no schema, by an anchor, or in a circle
+    `$dynamicRef`, a schema with its own `$id` inside of the document, and a `$schema` that is not 2020-12
+    `default`, when it is added, removed or changed: valid is the same as before, but what an absent member means is not
 """
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from urllib.parse import unquote
 
 from msgspec import Struct
 
 from hearth_records.profile import pointer_join
+from hearth_records.schema import DIALECT, subschemas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Change", "Comparison", "compare_schemas"]
 
@@ -73,12 +83,15 @@ class Comparison(Struct, frozen=True, kw_only=True):
 def compare_schemas(old: Any, new: Any) -> Comparison:  # noqa: ANN401 - any JSON
     """Return what changed from one schema to another; both have to be valid by the meta-schema of 2020-12.
 
+    A float counts for the value that it has: read documents with `decode_any(…, exact=True)`.
+
     Raises:
         RecursionError: they are nested too deep.
 
     """
     run = _Run(old, new)
-    run.compare(old, new, "", flipped=False)
+    if _identity(old) != _identity(new):
+        run.compare_documents(old, new)
     return Comparison(changes=tuple(run.changes))
 
 
@@ -92,6 +105,8 @@ _ANNOTATIONS: Final = frozenset(
     }
 )
 _IGNORED: Final = frozenset({"$defs", "definitions", "$anchor", "$vocabulary"})
+_DYNAMIC: Final = ("$dynamicRef", "$recursiveRef")
+"""References whose target depends on the way that led to them."""
 
 
 def _identity(value: Any) -> str:  # noqa: ANN401 - any JSON
@@ -137,24 +152,107 @@ def _types(node: Schema) -> frozenset[str]:
 
 
 def _is_false(node: Any) -> bool:  # noqa: ANN401 - a schema
-    return node is False or (isinstance(node, dict) and node.get("not") in (True, {}))
+    return node is False or (isinstance(node, dict) and (node.get("not") is True or node.get("not") == {}))
 
 
-def _has_reference(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    if isinstance(value, dict):
-        return "$ref" in value or "$dynamicRef" in value or any(map(_has_reference, value.values()))
-    return isinstance(value, list) and any(map(_has_reference, value))
+def _references(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Yield all references in a value, also what only looks like one."""
+    for name, member in value.items() if isinstance(value, dict) else ():
+        if name in ("$ref", *_DYNAMIC) and isinstance(member, str):
+            yield member
+    if isinstance(value, (dict, list)):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _references(member)
 
 
 def _show(value: Any) -> str:  # noqa: ANN401 - any JSON
     return json.dumps(value)
 
 
+# --- documents and their references ----------------------------------------------------------------------------------
+
+_ANYTHING: Final[Schema] = {}
+_NOTHING: Final[Schema] = {"not": {}}
+_LONGEST_CHAIN: Final = 100
+
+
+class _Resolved(NamedTuple):
+    """A schema without `$ref`, its place, and the `default` that it or a reference to it has, with its place too."""
+
+    node: Schema
+    pointer: str
+    default: tuple[str, str] | None
+
+
+class _Document:
+    """A document: its schemas by the pointers to them, and where its references lead."""
+
+    def __init__(self, root: Any) -> None:  # noqa: ANN401 - any JSON
+        self.id = root.get("$id", "") if isinstance(root, dict) else ""
+        self.schemas: dict[str, Any] = {}
+        self.rewritten: dict[int, Schema] = {}  # by the id of the original: one schema is always one object
+        left = [("", root)]
+        while left:
+            pointer, node = left.pop()
+            self.schemas[pointer] = node
+            if isinstance(node, dict):
+                left += [(pointer + inside, child) for _keyword, inside, child in subschemas(node)]
+
+    def unjudged(self) -> Iterator[tuple[str, str, str]]:
+        """Yield what changes the meaning of schemas elsewhere: pointer, keyword, and why it cannot be judged."""
+        for pointer, node in self.schemas.items():
+            if not isinstance(node, dict):
+                continue
+            if node.get("$schema", DIALECT) != DIALECT:
+                yield pointer, "$schema", "only schemas of JSON Schema 2020-12 are compared"
+            if pointer and "$id" in node:
+                yield pointer, "$id", "a document inside of the document is not compared"
+            for keyword in _DYNAMIC:
+                if keyword in node:
+                    yield pointer, keyword, "a reference that depends on the way to it is not followed"
+
+    def target(self, reference: str) -> str | None:
+        """Return the pointer to the schema that a reference leads to; None when it leads to none in the document."""
+        base, _mark, fragment = reference.partition("#")
+        try:
+            pointer = unquote(fragment, errors="strict")
+        except UnicodeDecodeError:
+            return None
+        return pointer if base in ("", self.id) and pointer in self.schemas else None
+
+    def resolve(self, node: Any, pointer: str) -> _Resolved | None:  # noqa: ANN401 - a schema
+        """Follow the references of a schema that is nothing else; None when there is no end of them inside."""
+        default = None
+        for _step in range(_LONGEST_CHAIN):
+            if isinstance(node, bool):
+                return _Resolved(_ANYTHING if node else _NOTHING, pointer, default)
+            if default is None and "default" in node:
+                default = (_identity(node["default"]), pointer)
+            if "$ref" not in node:
+                return _Resolved(node, pointer, default)
+            if node.keys() - _ANNOTATIONS - _IGNORED - {"$ref", "default"}:
+                return _Resolved(self._rewrite(node), pointer, default)
+            place = self.target(node["$ref"])
+            if place is None:
+                return None
+            node, pointer = self.schemas[place], place
+        return None
+
+    def _rewrite(self, node: Schema) -> Schema:
+        """Return a schema with its reference as one more rule of `allOf`, which means the same."""
+        if id(node) not in self.rewritten:
+            rest = {
+                key: value for key, value in node.items() if key not in _ANNOTATIONS | _IGNORED | {"$ref", "default"}
+            }
+            self.rewritten[id(node)] = rest | {"allOf": [*node.get("allOf", ()), {"$ref": node["$ref"]}]}
+        return self.rewritten[id(node)]
+
+
 # --- unions whose branches a member tells apart ----------------------------------------------------------------------
 
 
 class _Union(NamedTuple):
-    """A schema as `rest`, and one of `branches` by the value of the member `tag`."""
+    """A schema as `rest`, and an object that is valid by the one of `branches` for the value of its member `tag`."""
 
     tag: str
     branches: dict[str, Any]
@@ -162,7 +260,9 @@ class _Union(NamedTuple):
 
 
 def _conditional_union(node: Schema) -> _Union | None:
-    """Read `allOf` of `if` (the tag is …) and `then`, with an enumeration of all tags, as a union."""
+    """Read `allOf` of `if` (the tag is …) and `then`, on an object with an enumeration of all tags, as a union."""
+    if node.get("type") != "object":  # whatever is no object is valid then
+        return None
     branches: dict[str, Any] = {}
     tags = set()
     for part in node.get("allOf", ()):
@@ -170,7 +270,11 @@ def _conditional_union(node: Schema) -> _Union | None:
         if not isinstance(condition, dict) or not condition.keys() <= {"type", "properties", "required"}:
             return None
         members = condition.get("properties", {})
-        if len(members) != 1 or condition.get("required") != list(members):
+        if (
+            condition.get("type", "object") != "object"
+            or len(members) != 1
+            or condition.get("required") != list(members)
+        ):
             return None
         ((tag, test),) = members.items()
         if not isinstance(test, dict) or test.keys() != {"const"} or _identity(test["const"]) in branches:
@@ -185,11 +289,9 @@ def _conditional_union(node: Schema) -> _Union | None:
     values = _values(member) if is_plain else None
     if tag not in node.get("required", ()) or values is None or set(map(_identity, values)) != set(branches):
         return None
-    rest = {key: value for key, value in node.items() if key != "allOf"}
+    rest = {key: value for key, value in node.items() if key not in ("allOf", "type")}
     rest["properties"] = {name: value for name, value in node["properties"].items() if name != tag}
     rest["required"] = [name for name in node["required"] if name != tag]
-    if node.get("type") == "object":
-        del rest["type"]  # a value with that member is one
     return _Union(tag, branches, rest)
 
 
@@ -215,11 +317,8 @@ _BOUNDS: Final[tuple[tuple[str, str, int], ...]] = (
 )
 """Bounds of lengths, the type that they are about, and whether a higher one is narrower."""
 
-_OPAQUE: Final = (
-    *("contains", "minContains", "maxContains", "dependentRequired", "dependentSchemas"),
-    *("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "dependencies"),
-)
-"""Keywords that stand alone and are not compared: they are equal, or cannot be judged."""
+_UNEVALUATED: Final = ("unevaluatedProperties", "unevaluatedItems")
+"""Keywords that depend on all that the schema applies to the same value."""
 
 _KNOWN: Final = frozenset(
     {
@@ -227,28 +326,32 @@ _KNOWN: Final = frozenset(
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", *(name for name, *_rest in _BOUNDS)),
         *("properties", "additionalProperties", "patternProperties", "propertyNames", "required"),
         *("items", "prefixItems", "anyOf", "oneOf", "allOf", "not", "if", "then", "else"),
-        *("unevaluatedProperties", "unevaluatedItems"),
+        *(*_UNEVALUATED, *_DYNAMIC),
     }
 )
 
 
 class _Run:
-    """One comparison of two documents."""
+    """One comparison of two documents.
+
+    The `sense` of a pair of schemas is 1 where what is narrower makes the whole narrower, -1 where it makes the whole
+    wider (inside of `not`), and 0 where it can do either, so that only no change can be judged (a condition).
+    """
 
     def __init__(self, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON
-        self.old = old
-        self.new = new
-        self.changes: list[Change] = []
-        self.seen: set[tuple[int, int, bool]] = set()
-        self.kept: list[Any] = []  # keeps the ids of schemas that were made here from being used again
+        self.old = _Document(old)
+        self.new = _Document(new)
+        self.changes: dict[Change, None] = {}  # in the order in which they were found, each once
+        self.seen: set[tuple[int, int, int]] = set()
 
     # -- what is found ------------------------------------------------------------------------------------------------
 
-    def record(
-        self, pointer: str, keyword: str, message: str, *, narrows: bool, widens: bool, flipped: bool = False
-    ) -> None:
-        """Keep a change. Inside of `not`, what is narrower makes the whole wider."""
-        if flipped:
+    def record(self, pointer: str, keyword: str, message: str, *, narrows: bool, widens: bool, sense: int = 1) -> None:
+        """Keep a change."""
+        if sense == 0 and (narrows or widens):
+            self.doubt(pointer, keyword, f"{message}, where a change cannot be judged")
+            return
+        if sense < 0:
             narrows, widens = widens, narrows
         effects: dict[tuple[bool, bool], Effect] = {
             (False, False): "none",
@@ -256,86 +359,86 @@ class _Run:
             (False, True): "wider",
             (True, True): "both",
         }
-        self.changes.append(Change(pointer=pointer, keyword=keyword, effect=effects[narrows, widens], message=message))
+        self._keep(pointer, keyword, effects[narrows, widens], message)
 
     def doubt(self, pointer: str, keyword: str, message: str) -> None:
         """Keep a change that cannot be judged."""
-        self.changes.append(Change(pointer=pointer, keyword=keyword, effect="unknown", message=message))
+        self._keep(pointer, keyword, "unknown", message)
 
-    def same(self, old: Any, new: Any) -> bool:  # noqa: ANN401 - schemas
-        """Whether two schemas are found to admit the same values."""
-        run = _Run(self.old, self.new)
-        run.compare(old, new, "", flipped=False)
-        return all(change.effect == "none" for change in run.changes)
+    def _keep(self, pointer: str, keyword: str, effect: Effect, message: str) -> None:
+        self.changes[Change(pointer=pointer, keyword=keyword, effect=effect, message=message)] = None
 
-    # -- references ---------------------------------------------------------------------------------------------------
-
-    def resolve(self, document: Any, node: Any, pointer: str) -> tuple[Schema | None, str]:  # noqa: ANN401 - schemas
-        """Return the schema that a reference leads to, and its place; None when it leads out of the document."""
-        for _step in range(100):
-            if node is True:
-                return {}, pointer
-            if node is False:
-                return self._made({"not": {}}), pointer
-            reference = node.get("$ref")
-            if reference is None:
-                return node, pointer
-            inside = _place(document, reference)
-            target = _at(document, inside)
-            if inside is None or target is None:
-                return None, pointer
-            beside = {
-                key: value for key, value in node.items() if key not in _ANNOTATIONS | _IGNORED | {"$ref", "default"}
-            }
-            if beside:
-                return self._made({"allOf": [target, beside]}), pointer
-            node, pointer = target, inside
-        return None, pointer
-
-    def _made(self, node: Schema) -> Schema:
-        self.kept.append(node)
-        return node
+    def unchanged(self, old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Whether two values are equal, and so are all schemas that they refer to."""
+        followed: set[str] = set()
+        left = [(old, new)]
+        while left:
+            before, after = left.pop()
+            if _identity(before) != _identity(after):
+                return False
+            for reference in set(_references(before)) - followed:
+                followed.add(reference)
+                places = self.old.target(reference), self.new.target(reference)
+                if places[0] is None or places[1] is None:
+                    return False
+                left.append((self.old.schemas[places[0]], self.new.schemas[places[1]]))
+        return True
 
     # -- one pair -----------------------------------------------------------------------------------------------------
 
-    def compare(self, old: Any, new: Any, pointer: str, *, flipped: bool) -> None:  # noqa: ANN401 - schemas
-        """Compare two schemas for the same value. `flipped`: inside of an odd number of `not`."""
-        if isinstance(old, bool) and old is new:
+    def compare_documents(self, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON
+        """Compare two documents that are not equal."""
+        for document in (self.old, self.new):
+            for pointer, keyword, message in document.unjudged():
+                self.doubt(pointer_join(pointer, keyword), keyword, message)
+        self.compare(old, new, "", sense=1)
+
+    def compare(self, old: Any, new: Any, pointer: str, *, sense: int) -> None:  # noqa: ANN401 - schemas
+        """Compare two schemas for the same value."""
+        self._annotations(old, new, pointer)
+        before, after = self.old.resolve(old, pointer), self.new.resolve(new, pointer)
+        if before is None or after is None:
+            self.doubt(pointer, "$ref", "a reference leads to no schema of the document, or in a circle")
             return
         if isinstance(old, dict) and isinstance(new, dict):
-            self._annotations(old, new, pointer)
-        before, _place_of_old = self.resolve(self.old, old, pointer)
-        after, place = self.resolve(self.new, new, pointer)
-        if before is None or after is None:
-            self.doubt(pointer, "$ref", "a reference leads out of the document, or in a circle")
-            return
-        pair = (id(before), id(after), flipped)
+            self._default(before, after)
+        pair = (id(before.node), id(after.node), sense)
         if pair in self.seen:
             return
         self.seen.add(pair)
-        if before is not old or after is not new:
-            self._annotations(before, after, place)
-        if _is_false(before) or _is_false(after):
-            if not (_is_false(before) and _is_false(after)):
-                narrows = _is_false(after)
-                text = "nothing is valid here any more" if narrows else "something is valid here now"
-                self.record(place, "not", text, narrows=narrows, widens=not narrows, flipped=flipped)
-            return
-        self._parts(before, after, place, flipped=flipped)
+        if before.node is not old or after.node is not new:
+            self._annotations(before.node, after.node, after.pointer)
+        was_false, is_false = _is_false(before.node), _is_false(after.node)
+        if was_false != is_false:
+            text = "nothing is valid here any more" if is_false else "something is valid here now"
+            self.record(after.pointer, "not", text, narrows=is_false, widens=was_false, sense=sense)
+        elif not is_false:
+            self._parts(before.node, after.node, after.pointer, sense)
 
-    def _annotations(self, old: Schema, new: Schema, pointer: str) -> None:
+    def _annotations(self, old: Any, new: Any, pointer: str) -> None:  # noqa: ANN401 - schemas
+        if not isinstance(old, dict) or not isinstance(new, dict):
+            return
         for key in sorted(_ANNOTATIONS & (old.keys() | new.keys())):
             if _identity(old.get(key)) != _identity(new.get(key)):
                 self.record(pointer_join(pointer, key), key, "says it in other words", narrows=False, widens=False)
-        if "default" in old and "default" in new and _identity(old["default"]) != _identity(new["default"]):
-            self.doubt(f"{pointer}/default", "default", "what an absent member means changed")
 
-    def _parts(self, old: Schema, new: Schema, pointer: str, *, flipped: bool) -> None:
+    def _default(self, before: _Resolved, after: _Resolved) -> None:
+        """Compare what an absent member means, which is no matter of validity."""
+        was, now = before.default, after.default
+        if (was and was[0]) != (now and now[0]):
+            place = (now or was or ("", ""))[1]
+            text = f"was {was[0] if was else 'not said'} and is {now[0] if now else 'not said'}"
+            self.doubt(pointer_join(place, "default"), "default", f"what an absent member means {text}")
+
+    def _parts(self, old: Schema, new: Schema, pointer: str, sense: int) -> None:
+        for key in _UNEVALUATED:
+            if (key in old or key in new) and not self.unchanged(old, new):
+                self.doubt(pointer_join(pointer, key), key, "what is evaluated elsewhere changed")
         before, after = self._union(self.old, old), self._union(self.new, new)
         if before is not None and after is not None and before.tag == after.tag:
-            self._branches(before, after, pointer, flipped=flipped)
-            old, new = self._made(before.rest), self._made(after.rest)
-        keyword = _Keyword(self, old, new, pointer, flipped=flipped)
+            self._branches(before, after, pointer, sense)
+            old, new = before.rest, after.rest
+        keyword = _Keyword(self, old, new, pointer, sense)
         keyword.values()
         keyword.scalars()
         if keyword.both("object"):
@@ -345,14 +448,14 @@ class _Run:
         keyword.combinations()
         keyword.others()
 
-    def _union(self, document: Any, node: Schema) -> _Union | None:  # noqa: ANN401 - any JSON
+    def _union(self, document: _Document, node: Schema) -> _Union | None:
         if (union := _conditional_union(node)) is not None:
             return union
         for key in ("oneOf", "anyOf"):
             if key not in node:
                 continue
-            branches = [self.resolve(document, branch, "")[0] for branch in node[key]]
-            constants = [_constants(branch) if branch is not None else {} for branch in branches]
+            branches = [document.resolve(branch, "") for branch in node[key]]
+            constants = [_constants(branch.node) if branch is not None else {} for branch in branches]
             rest = {name: value for name, value in node.items() if name != key}
             for tag in sorted(set.intersection(*(set(found) for found in constants))):
                 named = {found[tag]: branch for found, branch in zip(constants, node[key], strict=True)}
@@ -360,26 +463,26 @@ class _Run:
                     return _Union(tag, named, rest)
         return None
 
-    def _branches(self, old: _Union, new: _Union, pointer: str, *, flipped: bool) -> None:
+    def _branches(self, old: _Union, new: _Union, pointer: str, sense: int) -> None:
         for value in sorted(old.branches.keys() | new.branches.keys()):
             what = f"the branch for {old.tag} {value}"
             if value not in new.branches:
-                self.record(pointer, "union", f"{what} was removed", narrows=True, widens=False, flipped=flipped)
+                self.record(pointer, "union", f"{what} was removed", narrows=True, widens=False, sense=sense)
             elif value not in old.branches:
-                self.record(pointer, "union", f"{what} was added", narrows=False, widens=True, flipped=flipped)
+                self.record(pointer, "union", f"{what} was added", narrows=False, widens=True, sense=sense)
             else:
-                self.compare(old.branches[value], new.branches[value], f"{pointer}/{old.tag}={value}", flipped=flipped)
+                self.compare(old.branches[value], new.branches[value], f"{pointer}/{old.tag}={value}", sense=sense)
 
 
 class _Keyword:
     """The keywords of one pair of schemas, group by group."""
 
-    def __init__(self, run: _Run, old: Schema, new: Schema, pointer: str, *, flipped: bool) -> None:
+    def __init__(self, run: _Run, old: Schema, new: Schema, pointer: str, sense: int) -> None:
         self.run = run
         self.old = old
         self.new = new
         self.pointer = pointer
-        self.flipped = flipped
+        self.sense = sense
         self.old_types = _types(old)
         self.new_types = _types(new)
 
@@ -390,18 +493,18 @@ class _Keyword:
     def record(self, keyword: str, message: str, *, narrows: bool, widens: bool) -> None:
         """Keep a change of a keyword."""
         place = pointer_join(self.pointer, keyword)
-        self.run.record(place, keyword, message, narrows=narrows, widens=widens, flipped=self.flipped)
+        self.run.record(place, keyword, message, narrows=narrows, widens=widens, sense=self.sense)
 
     def doubt(self, keyword: str, message: str) -> None:
         """Keep a change of a keyword that cannot be judged."""
         self.run.doubt(pointer_join(self.pointer, keyword), keyword, message)
 
-    def compare(self, old: Any, new: Any, *path: str | int, flipped: bool = False) -> None:  # noqa: ANN401 - schemas
-        """Compare two schemas inside of these."""
+    def compare(self, old: Any, new: Any, *path: str | int, sense: int = 1) -> None:  # noqa: ANN401 - schemas
+        """Compare two schemas inside of these; `sense` is that of their place."""
         pointer = self.pointer
         for part in path:
             pointer = pointer_join(pointer, part)
-        self.run.compare(old, new, pointer, flipped=self.flipped ^ flipped)
+        self.run.compare(old, new, pointer, sense=self.sense * sense)
 
     # -- types and values ---------------------------------------------------------------------------------------------
 
@@ -440,7 +543,9 @@ class _Keyword:
                 self._length(keyword, kind, sign)
         for keyword in ("pattern", "format"):
             old, new = self.old.get(keyword), self.new.get(keyword)
-            if old == new or not self.both("string"):
+            if old == new or (
+                keyword == "pattern" and not self.both("string")
+            ):  # formats of other types may be made up
                 continue
             if old is not None and new is not None:
                 self.doubt(keyword, f"two {keyword}s cannot be compared: {_show(old)} and {_show(new)}")
@@ -518,14 +623,11 @@ class _Keyword:
         old, new = self.old.get("properties", {}), self.new.get("properties", {})
         others = self.old.get("additionalProperties", True), self.new.get("additionalProperties", True)
         patterns = self.old.get("patternProperties", {}), self.new.get("patternProperties", {})
-        if any(patterns) and (
-            patterns[0] != patterns[1]
-            or _has_reference(patterns[0])
-            or old.keys() != new.keys()
-            or _identity(others[0]) != _identity(others[1])
-        ):
+        if any(patterns) and (patterns[0].keys() != patterns[1].keys() or old.keys() != new.keys()):
             self.doubt("patternProperties", "what patterns of names cover is not compared")
             return
+        for pattern in sorted(patterns[0]):
+            self.compare(patterns[0][pattern], patterns[1][pattern], "patternProperties", pattern)
         for name in sorted(old.keys() | new.keys()):
             self._member(name, old.get(name, others[0]), new.get(name, others[1]), name in old, name in new)
         self.compare(*others, "additionalProperties")
@@ -564,7 +666,7 @@ class _Keyword:
         for index in added:
             self.record("allOf", f"rule {index} was added", narrows=True, widens=False)
         if "not" in self.old and "not" in self.new:
-            self.compare(self.old["not"], self.new["not"], "not", flipped=True)
+            self.compare(self.old["not"], self.new["not"], "not", sense=-1)
         elif "not" in self.old or "not" in self.new:
             self.record("not", "what is refused changed", narrows="not" in self.new, widens="not" in self.old)
         self._condition()
@@ -591,15 +693,16 @@ class _Keyword:
             return
         if old is None or new is None:
             self.record("oneOf", "what has to fit exactly one changed", narrows=old is None, widens=new is None)
-        elif len(old) != len(new) or not all(map(self.run.same, old, new)):
+        elif len(old) != len(new):
             self.doubt("oneOf", "branches that nothing tells apart cannot be compared")
+        else:
+            for index, (before, after) in enumerate(zip(old, new, strict=True)):
+                self.compare(before, after, "oneOf", index, sense=0)
 
     def _condition(self) -> None:
         old, new = "if" in self.old, "if" in self.new
         if old and new:
-            if not self.run.same(self.old["if"], self.new["if"]):
-                self.doubt("if", "a condition changed")
-                return
+            self.compare(self.old["if"], self.new["if"], "if", sense=0)
             for key in ("then", "else"):
                 self.compare(self.old.get(key, True), self.new.get(key, True), key)
         elif old or new:
@@ -610,43 +713,15 @@ class _Keyword:
     # -- the rest -----------------------------------------------------------------------------------------------------
 
     def others(self) -> None:
-        """Whatever is not compared: it is equal, or cannot be judged."""
-        for key in ("unevaluatedProperties", "unevaluatedItems"):
-            if (key in self.old or key in self.new) and (
-                _identity(self.old) != _identity(self.new) or _has_reference(self.old)
-            ):
-                self.doubt(key, "what is not evaluated elsewhere is not compared")
+        """Keywords that are not compared, known to JSON Schema or not: they are unchanged, or cannot be judged."""
         unknown = (self.old.keys() | self.new.keys()) - _KNOWN - _ANNOTATIONS - _IGNORED
-        for key in sorted(unknown | {key for key in _OPAQUE if key in self.old or key in self.new}):
-            old, new = self.old.get(key), self.new.get(key)
-            if (key in self.old) != (key in self.new) or _identity(old) != _identity(new) or _has_reference(old):
+        for key in sorted(unknown):
+            is_kept = key in self.old and key in self.new
+            if not is_kept or not self.run.unchanged(self.old[key], self.new[key]):
                 self.doubt(key, "this keyword is not compared")
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------
-
-
-def _place(document: Any, reference: str) -> str | None:  # noqa: ANN401 - any JSON
-    """Return the pointer to which a reference leads inside of its document, or None."""
-    base, _mark, fragment = reference.partition("#")
-    own = document.get("$id", "") if isinstance(document, dict) else ""
-    if base not in ("", own) or (fragment and not fragment.startswith("/")):
-        return None
-    return fragment
-
-
-def _at(document: Any, pointer: str | None) -> Any:  # noqa: ANN401 - any JSON
-    """Return the schema at a pointer, or None."""
-    node = document
-    for part in (pointer or "").split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, dict) and name in node:
-            node = node[name]
-        elif isinstance(node, list) and name.isdecimal() and int(name) < len(node):
-            node = node[int(name)]
-        else:
-            return None
-    return node if isinstance(node, (dict, bool)) else None
 
 
 def _label(node: Any) -> str:  # noqa: ANN401 - a schema

@@ -24,7 +24,16 @@ from hearth_records import files, schema_docs
 from hearth_records.cli import schema as command
 from hearth_records.cli.common import run
 from hearth_records.errors import FormatError
-from hearth_records.schema import DOCUMENTS, SCHEMAS, document_schema, encode_schema, findings_at, infer_version
+from hearth_records.schema import (
+    DIALECT,
+    DOCUMENTS,
+    SCHEMAS,
+    document_schema,
+    encode_schema,
+    findings_at,
+    infer_version,
+    subschemas,
+)
 from hearth_records.schema_check import check_schema
 from hearth_records.schema_diff import compare_schemas
 from hearth_records.schema_words import EXAMPLES, MEANINGS
@@ -257,18 +266,18 @@ def closed(*required: str, **members: Value) -> Value:
     return {"type": "object", "properties": members, "required": list(required), "additionalProperties": False}
 
 
-def tagged(*tags: str, keyword: str = "oneOf") -> Value:
-    return {keyword: [closed("type", type={"const": tag}, a={"type": "string"}) for tag in tags]}
+def tagged(*tags: str, keyword: str = "oneOf", **more: Value) -> Value:
+    return {keyword: [closed("type", type={"const": tag}, a={"type": "string"}, **more) for tag in tags]}
 
 
-def conditional(*tags: str, **branches: Value) -> Value:
+def conditional(*tags: str, kind: str = "object", **branches: Value) -> Value:
     return {
         "type": "object",
         "properties": {"type": {"enum": list(tags)}},
         "required": ["type"],
         "allOf": [
             {
-                "if": {"type": "object", "properties": {"type": {"const": tag}}, "required": ["type"]},
+                "if": {"type": kind, "properties": {"type": {"const": tag}}, "required": ["type"]},
                 "then": branches.get(tag, closed("type", type={"const": tag})),
             }
             for tag in tags
@@ -276,7 +285,46 @@ def conditional(*tags: str, **branches: Value) -> Value:
     }
 
 
+def without(schema: Value, keyword: str) -> Value:
+    return {key: value for key, value in schema.items() if key != keyword}
+
+
+def defined(
+    name: str,
+    schema: Value,
+    *,
+    by: str = "",
+    at: str = "$defs",
+    others: Value = None,
+    **beside: Value,
+) -> Value:
+    """Return a schema that refers to a definition."""
+    return {"$ref": f"#/{at}/{by or name}", at: {name: schema} | (others or {})} | beside
+
+
+def by_way_of(**beside: Value) -> Value:
+    return {"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"$ref": "#/$defs/b"} | beside, "b": {"default": 0}}}
+
+
+def of_names(schema: Value) -> Value:
+    return {"patternProperties": {"^a": schema}}
+
+
+def dynamic(schema: Value) -> Value:
+    return {"items": {"$dynamicRef": "#x"}, "$defs": {"a": {"$dynamicAnchor": "x"} | schema}}
+
+
+def with_reference(pointer: str, **beside: Value) -> Value:
+    """Return a schema that refers to what is no schema, and would be no valid one."""
+    return {"items": {"$ref": f"#{pointer}"}, "x": {"properties": []}, "$defs": {"a": {"const": {"type": 5}}}} | beside
+
+
 TEXT: Final = {"type": "string"}
+SOME: Final[Value] = {"properties": {"a": True}}
+MORE: Final[Value] = {"properties": {"a": True, "b": True}}
+SEALED: Final[Value] = {"unevaluatedProperties": False}
+UNKNOWN: Final[Value] = {"x-a": {"$ref": "#/$defs/a"}, "$defs": {"a": TEXT}}
+WITH_TYPED_BRANCH: Final = without(conditional("a", "b", b={"type": "object"}), "type")
 NUMBER: Final = {"type": "integer", "minimum": 0, "maximum": 9}
 READERS, WRITERS, BOTH, BREAKING = "compatible-for-readers", "compatible-for-writers", "compatible", "breaking"
 PAIRS: Final[list[tuple[str, Value, Value, str]]] = [
@@ -354,8 +402,66 @@ PAIRS: Final[list[tuple[str, Value, Value, str]]] = [
     ("another default", closed(a=TEXT | {"default": "x"}), closed(a=TEXT | {"default": "y"}), BREAKING),
     ("nothing is valid", {}, False, READERS),
     ("anything is valid", False, True, WRITERS),
-    ("a reference that leads out", {"$ref": "urn:x"}, {"$ref": "urn:x"}, BREAKING),
-    ("a reference in a circle", {"$ref": "#"}, {"$ref": "#"}, BREAKING),
+    ("a reference that leads out", {"$ref": "urn:x"}, {"$ref": "urn:x", "title": "x"}, BREAKING),
+    ("a reference in a circle", {"$ref": "#"}, {"$ref": "#", "title": "x"}, BREAKING),
+    ("equal documents", {"$ref": "urn:x", "const": 1}, {"const": 1.0, "$ref": "urn:x"}, BOTH),
+    ("a default was added", closed(a=TEXT), closed(a=TEXT | {"default": "x"}), BREAKING),
+    ("the same default elsewhere", defined("a", TEXT, default=1), defined("a", TEXT | {"default": 1}), BOTH),
+    ("another default on the way", by_way_of(default=1), by_way_of(default=2), BREAKING),
+    ("a member with a default", closed(), closed(a=TEXT | {"default": "x"}), WRITERS),
+    ("a union of no objects too", conditional("a"), without(conditional("a"), "type"), WRITERS),
+    ("more tags, but not of objects", without(conditional("a"), "type"), WITH_TYPED_BRANCH, BREAKING),
+    ("one of, then conditions", tagged("a"), without(conditional("a", a=tagged("a")["oneOf"][0]), "type"), BREAKING),
+    ("one of, then conditions on objects", tagged("a"), conditional("a", a=tagged("a")["oneOf"][0]), BOTH),
+    ("conditions that are never met", conditional("a", "b"), conditional("a", "b", kind="array"), BREAKING),
+    ("unevaluated in a union", tagged("a") | SEALED, tagged("a", more=TEXT) | SEALED, BREAKING),
+    ("unevaluated in conditions", conditional("a") | SEALED, conditional("a", a={}) | SEALED, BREAKING),
+    ("unevaluated beside a reference", defined("a", SOME, **SEALED), defined("a", MORE, **SEALED), BREAKING),
+    (
+        "unevaluated items",
+        defined("a", {"prefixItems": [True]}, unevaluatedItems=False),
+        defined("a", {"prefixItems": [True, True]}, unevaluatedItems=False),
+        BREAKING,
+    ),
+    (
+        "unevaluated in a condition",
+        {"$defs": {"a": SOME}, "if": {"$ref": "#/$defs/a"} | SEALED, "then": False},
+        {"$defs": {"a": MORE}, "if": {"$ref": "#/$defs/a"} | SEALED, "then": False},
+        BREAKING,
+    ),
+    ("unevaluated, and others change", closed(a={}, b=SOME | SEALED), closed(a=TEXT, b=SOME | SEALED), READERS),
+    ("a pattern of names: 1 and true", of_names({"const": 1}), of_names({"const": True}), BREAKING),
+    ("a pattern of names: 1 and 1.0", of_names({"const": 1}), of_names({"const": 1.0, "title": "1"}), BOTH),
+    ("a pattern of names: less", of_names(NUMBER), of_names(NUMBER | {"maximum": 8}), READERS),
+    ("a dynamic reference", dynamic(TEXT), dynamic({"type": ["string", "null"]}), BREAKING),
+    (
+        "a document inside",
+        {"$defs": {"a": TEXT}, "items": {"$id": "urn:y", "$ref": "#/$defs/a", "$defs": {"a": TEXT}}},
+        {"$defs": {"a": TEXT}, "items": {"$id": "urn:y", "$ref": "#/$defs/a", "$defs": {"a": NUMBER}}},
+        BREAKING,
+    ),
+    ("an encoded reference", defined("a b", TEXT, by="a%20b"), defined("a b", {}, by="a%20b"), WRITERS),
+    (
+        "an encoded reference is decoded once",
+        defined("a b", TEXT, by="a%20b", others={"a%20b": TEXT}),
+        defined("a b", {}, by="a%20b", others={"a%20b": TEXT}),
+        WRITERS,
+    ),
+    ("an encoded reference to no text", defined("a", TEXT, by="%ff"), defined("a", {}, by="%ff"), BREAKING),
+    ("a reference to no place of schemas", with_reference("/x"), with_reference("/x", title="a"), BREAKING),
+    (
+        "a reference into a constant",
+        with_reference("/$defs/a/const"),
+        with_reference("/$defs/a/const", title="a"),
+        BREAKING,
+    ),
+    ("definitions by their old name", defined("a", TEXT, at="definitions"), {"type": "string"}, BOTH),
+    ("another dialect", {"$schema": DIALECT}, {"$schema": "http://json-schema.org/draft-07/schema#"}, BREAKING),
+    ("the dialect is said", {}, {"$schema": DIALECT}, BOTH),
+    ("what an unknown keyword refers to", UNKNOWN, UNKNOWN | {"$defs": {"a": NUMBER}}, BREAKING),
+    ("an unknown keyword refers to the same", *[UNKNOWN | {"type": kind} for kind in ("integer", "number")], WRITERS),
+    ("a format of numbers", {"type": "integer", "format": "a"}, {"type": "integer", "format": "b"}, BREAKING),
+    ("a branch of one of, in words", {"oneOf": [TEXT]}, {"oneOf": [TEXT | {"title": "a"}]}, BOTH),
 ]
 
 
@@ -383,6 +489,26 @@ def test_a_change_of_a_definition_is_found_through_references() -> None:
     (change,) = compare_schemas(schema(3), schema(4)).changes
     assert (change.pointer, change.effect) == ("/$defs/N/maxLength", "wider")
     assert compare_schemas(schema(3), schema(3)).changes == ()
+
+
+@pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
+@pytest.mark.parametrize("beside", [{}, {"minProperties": 0}])
+def test_a_schema_that_refers_to_itself_is_compared(keyword: str, beside: Value) -> None:
+    def tree(title: str, kind: str = "object") -> Value:
+        next_one = {"$ref": "#/$defs/tree", "title": title} | beside
+        branches = [{"type": "null"}, {"type": kind, "properties": {"next": next_one}}]
+        return {"$ref": "#/$defs/tree", "$defs": {"tree": {keyword: branches}}}
+
+    comparison = compare_schemas(tree("a"), tree("b"))
+    assert (comparison.verdict, {change.effect for change in comparison.changes}) == (BOTH, {"none"})
+    assert compare_schemas(tree("a"), tree("a", "array")).verdict == BREAKING
+
+
+def test_without_a_type_an_event_may_be_anything() -> None:
+    new = copy.deepcopy(document_schema("record"))
+    del new["$defs"]["Event"]["type"]
+    assert compare_schemas(document_schema("record"), new).verdict == WRITERS
+    assert compare_schemas(new, document_schema("record")).verdict == READERS
 
 
 @pytest.mark.parametrize("key", DOCUMENTS)
@@ -415,6 +541,7 @@ POOL: Final[list[Value]] = [
         {"d": 1},
         {"a": 1, "d": "a"},
     ),
+    *({"type": "a"}, {"type": "aa", "a": "a"}, {"type": "a", "b": 1}, {"type": "b"}, [{"type": "a"}, {"a": True}]),
 ]
 small = st.integers(0, 3)
 keywords: Final = {
@@ -437,62 +564,70 @@ keywords: Final = {
 }
 
 
-def objects(inner: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
+def applicators(inner: st.SearchStrategy[Value]) -> dict[str, st.SearchStrategy[Value]]:
     some = st.lists(inner, min_size=1, max_size=2)
-    nested = {
+    single = ("additionalProperties", "propertyNames", "items", "contains", "not", "if", "then", "else")
+    return {
         "properties": st.dictionaries(st.sampled_from(NAMES), inner, max_size=2),
-        "additionalProperties": inner,
-        "propertyNames": inner,
         "patternProperties": st.dictionaries(st.sampled_from(["^a", "b"]), inner, max_size=1),
-        "items": inner,
-        "prefixItems": some,
-        "contains": inner,
-        **dict.fromkeys(("anyOf", "oneOf", "allOf"), some),
-        **dict.fromkeys(("not", "if", "then", "else"), inner),
-        "unevaluatedProperties": st.booleans(),
+        "dependentSchemas": st.dictionaries(st.sampled_from(NAMES), inner, max_size=1),
+        **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems"), some),
+        **dict.fromkeys((*single, "unevaluatedProperties", "unevaluatedItems"), inner),
     }
-    table: dict[str, st.SearchStrategy[Value]] = {**keywords, **nested}
+
+
+def objects(inner: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
+    table: dict[str, st.SearchStrategy[Value]] = {**keywords, **applicators(inner)}
     chosen = st.lists(st.sampled_from(sorted(table)), max_size=3, unique=True)
     return chosen.flatmap(lambda names: st.fixed_dictionaries({name: table[name] for name in names}))
 
 
-schemas = st.recursive(
-    st.booleans()
-    | st.just({"$ref": "#/$defs/d"})
-    | st.sampled_from([TEXT, NUMBER, tagged("a", "aa"), conditional("a")]),
-    objects,
-    max_leaves=6,
-)
+REFERENCES: Final[list[Value]] = [
+    *({"$ref": "#/$defs/d"}, {"$ref": "#/$defs/d"} | SEALED, {"$ref": "#/$defs/d", "unevaluatedItems": False}),
+    *({"$ref": "#/$defs/d%20e"}, {"$dynamicRef": "#x"}, {"$id": "urn:y", "$ref": "#/$defs/d", "$defs": {"d": TEXT}}),
+]
+OPEN_UNIONS: Final[list[Value]] = [tagged("a", "aa"), conditional("a"), without(conditional("a", "aa"), "type")]
+UNIONS: Final[list[Value]] = [*OPEN_UNIONS, *(union | SEALED for union in OPEN_UNIONS)]
+ROOTS: Final[list[Value]] = [
+    *(*REFERENCES[:-1], *UNIONS, {"items": REFERENCES[-1]}),
+    *({"if": REFERENCES[1], "then": False}, of_names({"const": 1}), {"x-a": REFERENCES[0], "items": REFERENCES[1]}),
+]
+leaves: Final = st.booleans() | st.sampled_from([*REFERENCES, *UNIONS, TEXT, NUMBER, SOME, MORE, {"const": True}])
+schemas = st.recursive(leaves, objects, max_leaves=6)
+mutations: Final[dict[str, st.SearchStrategy[Value]]] = {
+    **keywords,
+    **applicators(leaves),
+    "$ref": st.sampled_from(["#/$defs/d", "#/$defs/d%20e", "#/$defs/x"]),
+    "$id": st.just("urn:y"),
+}
 
 
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[Value, Value]:
     """Two schemas that are nearly the same."""
-    old = {"$defs": {"d": draw(objects(st.booleans()))}, **draw(objects(schemas))}
+    small_ones = objects(st.booleans())
+    definitions = {
+        "d": draw(st.sampled_from([SOME, MORE, {"prefixItems": [True]}]) | small_ones),
+        "d e": draw(small_ones),
+        "x": {"$dynamicAnchor": "x", **draw(small_ones)},
+    }
+    old = copy.deepcopy({**draw(st.sampled_from(ROOTS) | objects(schemas)), "$defs": definitions})
     new = copy.deepcopy(old)
     for _change in range(draw(st.integers(1, 2))):
-        places = [node for node in walk(new) if isinstance(node, dict)]
-        node = draw(st.sampled_from(places))
-        name = draw(st.sampled_from(sorted(keywords)))
+        node = draw(st.sampled_from([node for node in walk(new) if isinstance(node, dict)]))
+        kept = sorted(node.keys() & mutations.keys())  # so that what is there changes as often as what is not
+        name = draw(st.sampled_from(kept or ["type"]) | st.sampled_from(sorted(mutations)))
         if name in node and draw(st.booleans()):
             del node[name]
         else:
-            node[name] = draw(keywords[name])
+            node[name] = copy.deepcopy(draw(mutations[name]))
     return old, new
 
 
-def walk(node: Value, depth: int = 0) -> list[Value]:
-    """Return the schemas inside of a schema that is written as `objects` writes them."""
-    found = [node]
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in ("properties", "patternProperties", "$defs") and isinstance(value, dict):
-                found += [inner for child in value.values() for inner in walk(child, depth + 1)]
-            elif key in ("anyOf", "oneOf", "allOf", "prefixItems"):
-                found += [inner for child in value for inner in walk(child, depth + 1)]
-            elif key in ("additionalProperties", "propertyNames", "items", "contains", "not", "if", "then", "else"):
-                found += walk(value, depth + 1)
-    return found
+def walk(node: Value) -> list[Value]:
+    """Return the schemas in a schema, with itself."""
+    inside = subschemas(node) if isinstance(node, dict) else ()
+    return [node, *(found for _keyword, _pointer, child in inside for found in walk(child))]
 
 
 def valid(schema: Value) -> list[bool]:
@@ -506,7 +641,7 @@ def test_what_is_called_compatible_is(pair: tuple[Value, Value]) -> None:
     old, new = pair
     try:
         before, after = valid(old), valid(new)
-    except (ValueError, RecursionError):  # a reference in a circle
+    except (ValueError, RecursionError):  # a reference in a circle, or to nothing
         return
     comparison: Comparison = compare_schemas(old, new)
     if comparison.for_readers:
@@ -535,8 +670,30 @@ def test_the_command_that_compares(tmp_path: Path, capsys: pytest.CaptureFixture
     assert call("diff", "--format", "json", old, more) == 0
     assert capsys.readouterr().out.replace("\n", "").isprintable()
     assert call("diff", old, file("none", {"type": "text"})) == 3
+    for name, schema in (
+        ("place", {"$ref": "#/components/x", "components": {"x": {"properties": []}}}),
+        ("constant", {"$ref": "#/$defs/x/const", "$defs": {"x": {"const": {"type": 5}}}}),
+    ):
+        assert call("diff", file(name, schema), file("titled", schema | {"title": "a"})) == 1
     assert call("diff", old, str(tmp_path / "missing")) == 3
     assert call("diff", old) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        *(("9" * 31, 0), ("-" + "9" * 31, 0), ("9" * 33, 3), ("9" * 5000, 3), ("9007199254740991.0", 0)),
+        *(("9007199254740993.0", 3), ("1e400", 3), ("0.1", 0), ("0.10", 0), ("1e-7", 0), ("-0.0", 0)),
+        *(("0.1000000000000000055", 3), ("1e-400", 3), ("1e-99999999999999999999", 3), ("1.00000000000000000001", 3)),
+    ],
+)
+def test_numbers_that_are_not_kept_as_they_are_written_are_refused(
+    number: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "schema"
+    path.write_text(f'{{"properties":{{"a":{{"const":{number}}}}}}}')
+    assert call("diff", str(path), str(path)) == code
+    assert ("/properties/a/const" in capsys.readouterr().err) == (code == 3)
 
 
 # --- documentation ---------------------------------------------------------------------------------------------------

@@ -261,7 +261,7 @@ def _diff(options: argparse.Namespace, _prog: str) -> int:
 
 
 def _decode_schema(data: bytes) -> Any:  # noqa: ANN401 - any JSON
-    value = profile.decode_any(data)
+    value = profile.decode_any(data, exact=True)
     for finding in schema.meta_findings(value):
         raise FormatError(
             f"not a JSON Schema of 2020-12: {finding.message}", check="shape", code="schema", pointer=finding.pointer
