@@ -685,6 +685,7 @@ class Corpus:
         allow_reformatted: bool = False,
         demanded: bool = False,
         kind: str = "file",
+        padding: Json | None = None,
     ) -> None:
         """Take a case: which checks fail or do not run follows §8, but for what `fails` and `not_run` name."""
         checks = statuses(fails, not_run, has_policy=policy is not None, demanded=demanded)
@@ -705,6 +706,7 @@ class Corpus:
                 "file": f"{name}.json",
                 "kind": kind,
                 "name": name,
+                "padding": padding,
                 "pointer": pointer,
                 "policy": self._policy(policy),
                 "seq": seq,
@@ -735,6 +737,7 @@ class Corpus:
                 "file": "valid/minimal.json",
                 "kind": "file",
                 "name": f"policy--{what}",
+                "padding": None,
                 "pointer": pointer,
                 "policy": policy,
                 "seq": None,
@@ -2848,6 +2851,113 @@ def add_refused_policies(corpus: Corpus) -> None:
     )
 
 
+# ---- Cases: sizes --------------------------------------------------------------------------------
+
+FIRST_EVENT, EVENT, CLOSING, FILE = 16 * 2**20, 2**20, 64 * 2**20, 2**30
+Padded = tuple[bytes, Json]
+
+
+def add_sizes(corpus: Corpus) -> None:
+    """§1: lines of the largest size that is accepted, and of one byte more; a file that is too large.
+
+    But for its size all is right with each line, so that a verifier without the limit finds nothing wrong.
+    """
+    too_large: Json = {"fails": ["canonical"], "code": "too-large"}
+    for what, n, limit in (("event-0", 0, FIRST_EVENT), ("event", 2, EVENT)):
+        data, padding = with_large_event(n, limit)
+        corpus.case(f"size-{what}", data, f"an event of {limit:,} bytes", padding=padding)
+        data, padding = with_large_event(n, limit + 1)
+        why = "one byte more than this event may have"
+        corpus.case(f"canonical--size-{what}", data, why, seq=n, padding=padding, **too_large)
+    checked = ["evidence-not-checked"]
+    data, padding = with_large_closing(CLOSING)
+    corpus.case("size-closing", data, f"a closing line of {CLOSING:,} bytes", warnings=checked, padding=padding)
+    data, padding = with_large_closing(CLOSING + 1)
+    why = "one byte more than a closing line may have"
+    corpus.case("canonical--size-closing", data, why, padding=padding, **too_large)
+    data = sealed(small())
+    padding = {"byte": 0, "count": FILE + 1 - len(data), "offset": len(data)}
+    why = f"{FILE + 1:,} bytes, one more than a file may have"
+    corpus.case("read--size-file", data, why, fails=["read"], code="too-large", padding=padding)
+
+
+def add_sizes_of_tails(corpus: Corpus) -> None:
+    """§7: torn tails, which may be as large as the line that they might have become."""
+    first = journal(linked([start()]))
+    table: list[tuple[str, bytes, int, list[str]]] = [
+        ("event-0", OPENING, FIRST_EVENT, ["chain", "lifecycle"]),
+        ("event", first + b",", EVENT, []),
+        ("closing", first + b"]", CLOSING - 1, []),
+    ]
+    for what, data, limit, not_run in table:
+        padding = {"byte": ord("x"), "count": limit, "offset": len(data)}
+        torn: Json = {"fails": ["sealed"], "not_run": not_run, "warnings": ["torn-tail"]}
+        corpus.case(f"sealed--size-torn-{what}", data, "as large as this line may be", padding=padding, **torn)
+        padding["count"] += 1
+        why = "one byte more than this line may have"
+        too_large: Json = {"fails": ["canonical"], "code": "too-large"}
+        corpus.case(f"canonical--size-torn-{what}", data, why, padding=padding, **too_large)
+
+
+def add_sizes_of_disclosed(corpus: Corpus) -> None:
+    """§6: events whose size is that with what is disclosed of them."""
+    for what, n, limit in (("event-0", 0, FIRST_EVENT), ("event", 2, EVENT)):
+        data, padding = with_large_disclosure(n, limit)
+        corpus.case(f"size-disclosed-{what}", data, f"an event of {limit:,} bytes, as disclosed", padding=padding)
+        data, padding = with_large_disclosure(n, limit + 1)
+        why = "as disclosed, one byte more than this event may have"
+        corpus.case(f"disclosures--size-{what}", data, why, fails=["disclosures"], seq=n, padding=padding)
+
+
+def without(data: bytes, run: str) -> Padded:
+    """Return a file without a run of one character, and the padding that puts the run in again."""
+    offset = data.index(run.encode())
+    return data[:offset] + data[offset + len(run) :], {"byte": ord(run[0]), "count": len(run), "offset": offset}
+
+
+def with_details(n: int, details: Json) -> list[Json]:
+    """Return a small record with details in event `n`."""
+    events = small()
+    events[n] |= {"details": details}
+    return events
+
+
+def room(n: int, name: str, size: int) -> int:
+    """Return how long a text of this name may be in the details of event `n`, for the event to be of a size."""
+    return size - len(linked(with_details(n, {name: ""}))[n])
+
+
+def with_large_event(n: int, size: int) -> Padded:
+    """Return a record whose event `n` is of a size."""
+    text = "x" * room(n, "text", size)
+    return without(sealed(with_details(n, {"text": text})), text)
+
+
+def with_large_disclosure(n: int, size: int) -> Padded:
+    """Return a record whose event `n` is of a size when what is disclosed stands in it.
+
+    In base64url three of `U` are four of `V`: before them stand, brackets and quotes included, a multiple of three.
+    """
+    name = "text-0"
+    length = room(n, name, size)
+    text = disclosure(name, "U" * length)
+    data = sealed(with_details(n, holding(digest_of(text))), disclosures=[text])
+    return without(data, "V" * (length // 3 * 4))
+
+
+def with_large_closing(size: int) -> Padded:
+    """Return a record whose closing line is of a size: for the most part evidence, in base64."""
+    events = small()
+    lines = linked(events)
+
+    def closing(data: str, kind: str) -> bytes:
+        return closing_of(events, lines, closing=[("/seal/evidence/-", {"data": data, "type": kind})])
+
+    blocks, rest = divmod(size - len(closing("", "later")), 4)
+    data = "A" * (4 * blocks)
+    return without(framed(lines, closing(data, "later" + "r" * rest)), data)
+
+
 # ---- Writing -------------------------------------------------------------------------------------
 
 
@@ -2860,6 +2970,7 @@ def build() -> Corpus:
     malformed = (add_read, add_frame, add_reformatted, add_profile, add_profile_typed)
     shapes = (add_versions, add_scalars, add_event_shapes, add_closing_shapes)
     wrong = (add_chain, add_lifecycle, add_disclosures, add_sealed, add_head)
+    sizes = (add_sizes, add_sizes_of_tails, add_sizes_of_disclosed)
     untrusted = (
         add_signature,
         add_signatures,
@@ -2871,7 +2982,7 @@ def build() -> Corpus:
         add_refused_keys,
         add_refused_policies,
     )
-    for add in concat(valid, more, malformed, shapes, wrong, untrusted):
+    for add in concat(valid, more, malformed, shapes, wrong, sizes, untrusted):
         add(corpus)
     names = [case["name"] for case in corpus.cases]
     if doubled := {name for name in names if names.count(name) > 1}:
