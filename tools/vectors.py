@@ -8,19 +8,7 @@
     vectors.py           write every file and the manifest, and remove what is not listed
     vectors.py --check   exit 1, naming the files, when anything differs or an unlisted file stands there
 
-A verifier in any language is right when it finds for every case of `manifest.json` what stands there:
-
-    name      "valid/…", "invalid/<the check that decides>--<what>", or "policy--<what>" for a policy that is refused
-    file      the record file, beside the manifest; `kind` is "file", "directory" or "missing"
-    policy    {"trust": a policy file} or {"keys": [PEM files]}, or null for none
-    allow_reformatted
-    checks    each check of §8: pass, fail or not_run; null when the policy is refused
-    check     the one that decides, null when all that was asked for passed
-    code      of that check, where the specification names one
-    seq       the position of the event that it is about
-    pointer   the place in the record, or in the refused policy: a verifier names it, or one above or below it
-    warnings  the codes of all warnings; null where the lifecycle fails
-    exit_code, verdict, why
+What stands in it, and when a verifier is right, is told in `tests/vectors/README.md`.
 
 Everything is fixed: keys come from constant seeds, times are constants, nothing is random. ML-DSA-44 signatures
 are the exception, since their signing is not deterministic: they are kept in `signatures.json`. So are the responses
@@ -66,6 +54,7 @@ EXAMPLE_KEY: Final = DIRECTORY.parent.parent / "keys_example" / "example.pub.pem
 MANIFEST: Final = "manifest.json"
 SIGNATURES: Final = "signatures.json"
 TIMESTAMPS: Final = "timestamps.json"
+README: Final = "README.md"  # written by hand
 KEPT: Final = {
     # made by another implementation, whose private key nobody has
     "valid/another-implementation.json": "2ecad5dffd49f08b9d0fb71799f8fa8a40a2c195a9cd1e5da90eb14cefd6a992",
@@ -2893,7 +2882,7 @@ def add_sizes_of_tails(corpus: Corpus) -> None:
         padding = {"byte": ord("x"), "count": limit, "offset": len(data)}
         torn: Json = {"fails": ["sealed"], "not_run": not_run, "warnings": ["torn-tail"]}
         corpus.case(f"sealed--size-torn-{what}", data, "as large as this line may be", padding=padding, **torn)
-        padding["count"] += 1
+        padding = padding | {"count": limit + 1}
         why = "one byte more than this line may have"
         too_large: Json = {"fails": ["canonical"], "code": "too-large"}
         corpus.case(f"canonical--size-torn-{what}", data, why, padding=padding, **too_large)
@@ -2999,7 +2988,7 @@ def build() -> Corpus:
 def difference(corpus: Corpus) -> list[str]:
     """Return what differs between the corpus in memory and the directory."""
     found = {str(path.relative_to(DIRECTORY)) for path in DIRECTORY.rglob("*") if not path.is_dir()}
-    wrong = [f"unlisted: {name}" for name in found - corpus.files.keys() - KEPT.keys()]
+    wrong = [f"unlisted: {name}" for name in found - corpus.files.keys() - KEPT.keys() - {README}]
     for name, data in corpus.files.items():
         path = DIRECTORY / name
         if name not in found:
