@@ -28,6 +28,7 @@ sys.path.insert(0, str(TOOLS))  # where a program finds the file beside it
 
 import conformance  # noqa: E402 - needs the path above
 import mutate  # noqa: E402 - as above
+import vectors as generator  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,8 @@ COMMANDS: Final = {
 }
 RECORDER = VECTORS / "policies" / "recorder.json"
 SMALL = VECTORS / "valid" / "small.json"
+MANIFEST: Final = json.loads((VECTORS / "manifest.json").read_bytes())
+MINIMAL: Final = next(case for case in MANIFEST["cases"] if case["name"] == "valid/minimal")
 MUTANTS = 300
 TIMEOUT = 60.0
 
@@ -223,6 +226,7 @@ def report_of(case: dict[str, Any]) -> dict[str, Any]:
             check |= {"code": case["code"] or "x", "pointer": case["pointer"], "seq": case["seq"]}
     warnings = [{"code": code, "count": 1, "reason": "", "seq": None} for code in case["warnings"] or ()]
     result = {"checks": checks, "exit_code": case["exit_code"], "verdict": case["verdict"], "warnings": warnings}
+    result |= {"evidence": [], "signers": []}
     return {"exit_code": case["exit_code"], "format": "hearth-verification/1", "results": [result]}
 
 
@@ -235,11 +239,26 @@ def test_the_kit_passes_what_is_right(stub: Callable[..., int], capsys: pytest.C
     assert "0 disagreements" in capsys.readouterr().out
 
 
+def result_of(answers: dict[str, Any]) -> dict[str, Any]:
+    """Return what the report says on one case."""
+    (result,) = answers["reports"][GAP]["results"]
+    found: dict[str, Any] = result
+    return found
+
+
 def first_check(answers: dict[str, Any], **members: object) -> None:
     """Edit the check `chain` in the report on one case."""
-    (result,) = answers["reports"][GAP]["results"]
-    (check,) = (check for check in result["checks"] if check["check"] == "chain")
-    check.update(members)
+    check_of(answers).update(members)
+
+
+def check_of(answers: dict[str, Any]) -> dict[str, Any]:
+    """Return the check `chain` in the report on one case."""
+    (check,) = (check for check in result_of(answers)["checks"] if check["check"] == "chain")
+    found: dict[str, Any] = check
+    return found
+
+
+TORN_TAIL: Final = {"code": "torn-tail", "count": 1, "seq": None}
 
 
 @pytest.mark.parametrize(
@@ -260,10 +279,23 @@ def first_check(answers: dict[str, Any], **members: object) -> None:
         (lambda answers: first_check(answers, code="link"), ["--strict"]),
         (lambda answers: first_check(answers, seq=0), ["--strict"]),
         (lambda answers: first_check(answers, pointer="/seal"), ["--strict"]),
-        (
-            lambda answers: answers["reports"][GAP]["results"][0]["warnings"].append({"code": "torn-tail"}),
-            ["--strict"],
-        ),
+        (lambda answers: result_of(answers)["warnings"].append(TORN_TAIL), ["--strict"]),
+        (lambda answers: result_of(answers).pop("verdict"), []),
+        (lambda answers: result_of(answers).pop("checks"), []),
+        (lambda answers: result_of(answers).pop("warnings"), []),
+        (lambda answers: result_of(answers).update(verdict="\ud800\x1b[31m"), []),
+        (lambda answers: result_of(answers).update(warnings=[3]), []),
+        (lambda answers: result_of(answers).update(signers={}), []),
+        (lambda answers: result_of(answers).update(evidence=[{"type": "x"}]), []),
+        (lambda answers: result_of(answers)["checks"].append(3), []),
+        (lambda answers: answers["reports"][GAP].update(exit_code="1"), []),
+        (lambda answers: answers["reports"][GAP].update(results={}), []),
+        (lambda answers: answers["reports"][GAP].update(results=[]), []),
+        (lambda answers: check_of(answers).pop("check"), []),
+        (lambda answers: check_of(answers).pop("status"), []),
+        (lambda answers: check_of(answers).pop("code"), ["--strict"]),
+        (lambda answers: check_of(answers).pop("seq"), ["--strict"]),
+        (lambda answers: check_of(answers).pop("pointer"), ["--strict"]),
         (lambda answers: answers.update(first="while 'seq-gap' in file: pass"), ["--timeout", "1"]),
         (lambda answers: answers.update(first="'seq-gap' in file and __import__('os').abort()"), []),
     ],
@@ -297,6 +329,8 @@ for line in sys.stdin:
     [
         ("print('{\"exit_code\":0}', flush=True)", "0 -"),
         ("print('no JSON', flush=True)", "an answer of another shape"),
+        ("print('[0]', flush=True)", "an answer of another shape"),
+        ("print('{\"exit_code\":Infinity}', flush=True)", "an answer of another shape"),
         ("sys.exit()", "no answer"),
         ("__import__('time').sleep(60)", "time limit"),
     ],
@@ -336,13 +370,99 @@ def test_all_verifiers_failing_in_the_same_way_is_no_agreement(tmp_path: Path) -
         ["--verifier", "true {policy}"],
         ["--verifier", "no-such-program {policy} {file}"],
         ["--batch", "no-such-program"],
+        ["--verifier", ""],
+        ["--batch", ""],
         ["--only", "no such case"],
         ["--corpus", "/no/such/directory"],
+        ["--corpus", "/no/such/directory", "--mutations", "3"],
+        ["--keep", str(SMALL), "--mutations", "3"],
+        ["--keep", "/proc/no/such/directory", "--mutations", "3"],
     ],
 )
 def test_what_cannot_be_run_is_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert conformance.main(words) == 2
     assert "conformance.py: error: " in capsys.readouterr().err
+
+
+def a_corpus(directory: Path, *edits: tuple[str, object]) -> Path:
+    """Write a manifest of one case, edited."""
+    manifest = {"cases": [dict(MINIMAL)], "format": "hearth-vectors/1", "now": "2026-12-01T00:00:00.000000Z"}
+    (directory / "manifest.json").write_text(json.dumps(generator.edited(manifest, edits)))
+    return directory
+
+
+DROP = generator.DROP
+
+
+@pytest.mark.parametrize("mutations", ["0", "1"])
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("/format", DROP),
+        ("/format", "hearth-vectors/2"),
+        ("/now", DROP),
+        ("/cases", DROP),
+        ("/cases", {}),
+        ("/cases", []),
+        ("/cases/0", None),
+        *((f"/cases/0/{name}", DROP) for name in MINIMAL if name not in ("verdict", "why")),
+        ("/cases/0/policy", {}),
+        ("/cases/0/policy", {"keys": "recorder.pem"}),
+        ("/cases/0/policy", {"trust": "no-such-file.json"}),
+        ("/cases/0/policy", {"keys": ["no-such-file.json"]}),
+        ("/cases/0/file", "no-such-file.json"),
+        ("/cases/0/padding", {"byte": 120, "count": 1}),
+        ("/cases/0/padding", {"byte": 256, "count": 1, "offset": 0}),
+    ],
+)
+def test_a_corpus_that_cannot_be_read_is_usage(
+    place: str, value: object, mutations: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = a_corpus(tmp_path, (place, value))
+    command = shlex.join([sys.executable, "-c", "0", "{policy}", "{file}"])
+    words = ["--corpus", str(corpus), "--verifier", command, "--without", "x", "--mutations", mutations]
+    assert conformance.main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.startswith("conformance.py: error: ")) == ("", True)
+    assert str(tmp_path) in err or place.startswith("/cases/0/padding")
+
+
+def test_what_is_no_manifest_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for data in (b"", b"\xff", b"[]", b"[" * 100_000):
+        (tmp_path / "manifest.json").write_bytes(data)
+        assert conformance.main(["--corpus", str(tmp_path)]) == 2
+        assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("padding", "whole"),
+    [
+        ({"byte": 120, "count": 3, "offset": 0}, b"xxxabc"),
+        ({"byte": 120, "count": 3, "offset": 2}, b"abxxxc"),
+        ({"byte": 255, "count": 1, "offset": 3}, b"abc\xff"),
+        ({"byte": 0, "count": 3, "offset": 1}, b"a\0\0\0bc"),
+        ({"byte": 0, "count": 3, "offset": 3}, b"abc\0\0\0"),
+        (None, b"abc"),
+    ],
+)
+def test_padding_is_put_in_where_the_manifest_says(
+    padding: dict[str, int] | None, whole: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "short").write_bytes(b"abc")
+    case = conformance.Case({"file": "short", "padding": padding}, tmp_path)
+    with case.on_disk() as file:
+        assert Path(file).read_bytes() == whole
+    assert Path(file).exists() is (padding is None)
+    assert (tmp_path / "short").read_bytes() == b"abc"
+
+
+def test_help_says_how_a_verifier_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        conformance.main(["--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    for word in ("`{policy}` becomes", "batch protocol", "Exit codes", "tests/vectors/README.md"):
+        assert word in told
 
 
 def test_an_expiry_between_then_and_now_is_not_judged(tmp_path: Path) -> None:

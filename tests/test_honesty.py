@@ -16,7 +16,7 @@ from verifiers import MANIFEST, NOW, Case, of_library
 from hearth_records import canonical, keys, model, trust, verify
 from hearth_records.chain import ChainState
 from hearth_records.disclosure import DigestIndex
-from hearth_records.profile import sha256_hex
+from hearth_records.profile import Limits, sha256_hex
 from hearth_records.verify import CHECKS, verify_file
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from hearth_records.errors import HearthRecordsError
     from hearth_records.verify import CheckName, VerificationReport
 
-CASES = {members["name"]: Case(members["name"], members) for members in MANIFEST["cases"]}
+CASES = {members["name"]: Case(members["name"], members) for members in MANIFEST["cases"] if not members["padding"]}
+PADDED = {members["name"]: Case(members["name"], members) for members in MANIFEST["cases"] if members["padding"]}
 RECORDS = [case for case in CASES.values() if case.checks is not None]
 VALID = [case for case in RECORDS if case.exit_code == 0]
 
@@ -198,3 +199,33 @@ def first_failure(report: VerificationReport) -> int:
 
 def test_every_check_can_be_switched_off() -> None:
     assert tuple(SWITCHES) == tuple(WITNESSES) == CHECKS
+
+
+@pytest.mark.parametrize(
+    ("limits", "witness"),
+    [
+        (Limits(first_event=16 * 2**20 - 1), "valid/size-event-0"),
+        (Limits(first_event=16 * 2**20 - 1), "valid/size-disclosed-event-0"),
+        (Limits(first_event=16 * 2**20 - 1), "invalid/sealed--size-torn-event-0"),
+        (Limits(first_event=16 * 2**20 + 1), "invalid/canonical--size-event-0"),
+        (Limits(first_event=16 * 2**20 + 1), "invalid/disclosures--size-event-0"),
+        (Limits(first_event=16 * 2**20 + 1), "invalid/canonical--size-torn-event-0"),
+        (Limits(event=2**20 - 1), "valid/size-event"),
+        (Limits(event=2**20 - 1), "valid/size-disclosed-event"),
+        (Limits(event=2**20 - 1), "invalid/sealed--size-torn-event"),
+        (Limits(event=2**20 + 1), "invalid/canonical--size-event"),
+        (Limits(event=2**20 + 1), "invalid/disclosures--size-event"),
+        (Limits(event=2**20 + 1), "invalid/canonical--size-torn-event"),
+        (Limits(closing=64 * 2**20 - 1), "valid/size-closing"),
+        (Limits(closing=64 * 2**20 - 1), "invalid/sealed--size-torn-closing"),
+        (Limits(closing=64 * 2**20 + 1), "invalid/canonical--size-closing"),
+        (Limits(closing=64 * 2**20 + 1), "invalid/canonical--size-torn-closing"),
+    ],
+)
+def test_with_a_limit_off_by_one_a_vector_comes_out_wrong(limits: Limits, witness: str) -> None:
+    # One byte is enough: what is accepted by a larger limit is by no limit, too, and what a smaller one refuses
+    # every smaller one refuses. The limit of a file is left out: reading 1 GiB takes too long.
+    case = PADDED[witness]
+    with case.on_disk() as path:
+        report = verify_file(path, case.library_policy(), now=NOW, limits=limits)
+    assert report.exit_code != case.exit_code

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 CASES = [Case(members["name"], members) for members in MANIFEST["cases"]]
 RECORDS = [case for case in CASES if case.checks is not None]
-FILES = [case for case in RECORDS if case.kind == "file"]
+PADDED = [case for case in RECORDS if case.padding]
+"""Up to 1 GiB each, and some take a second: `test_conformance` shows them to each verifier."""
+FILES = [case for case in RECORDS if case.kind == "file" and case not in PADDED]
+AS_THEY_ARE = [case for case in RECORDS if case not in PADDED]
 REFUSED = [case for case in CASES if case.checks is None]
 
 
@@ -58,7 +61,7 @@ def test_the_library_says_of_the_bytes_what_the_manifest_says(case: Case) -> Non
     assert (report.sealed_record is not None) is (not set(case.checks.values()) & {"fail"})
 
 
-@pytest.mark.parametrize("case", RECORDS, ids=names(RECORDS))
+@pytest.mark.parametrize("case", AS_THEY_ARE, ids=names(AS_THEY_ARE))
 def test_the_library_says_of_the_file_what_the_manifest_says(case: Case) -> None:
     policy = case.library_policy()
     report = verify_file(case.path, policy, now=NOW, allow_reformatted=case.allow_reformatted)
@@ -73,7 +76,7 @@ def test_the_independent_verifier_says_of_the_bytes_what_the_manifest_says(case:
     check_outcome(case, of_tool(result))
 
 
-@pytest.mark.parametrize("case", RECORDS, ids=names(RECORDS))
+@pytest.mark.parametrize("case", AS_THEY_ARE, ids=names(AS_THEY_ARE))
 def test_the_independent_verifier_says_of_the_file_what_the_manifest_says(case: Case) -> None:
     policy = case.tool_policy()
     result = tool.verify_file(str(case.path), policy, NOW, allow_reformatted=case.allow_reformatted)
@@ -106,7 +109,7 @@ SHARED: list[tuple[dict[str, str] | None, bool]] = [
 @pytest.mark.parametrize("shared", SHARED, ids=["recorder", "reformatted", "no-policy"])
 def test_the_commands_say_it_as_well(command: str, shared: tuple[dict[str, str] | None, bool]) -> None:
     policy, allow = shared
-    cases = [case for case in RECORDS if (case.policy, case.allow_reformatted) == (policy, allow)]
+    cases = [case for case in AS_THEY_ARE if (case.policy, case.allow_reformatted) == (policy, allow)]
     assert len(cases) > 2
     options = ["--trust", policy["trust"]] if policy else ["--no-trust"]
     options += ["--format", "json", *(["--allow-reformatted"] if allow else [])]
@@ -135,13 +138,43 @@ def test_the_generator_owes_nothing_to_the_library() -> None:
 
 
 def test_every_file_belongs_to_a_case() -> None:
-    listed = {"manifest.json", "signatures.json", "timestamps.json", ".gitattributes"}
+    listed = {"README.md", "manifest.json", "signatures.json", "timestamps.json", ".gitattributes"}
     for case in CASES:
         listed.update({"file": [case.file], "directory": [f"{case.file}/README"], "missing": []}[case.kind])
         policy = case.policy or {}
         listed.update([policy["trust"]] if "trust" in policy else policy.get("keys", []))
     there = {str(path.relative_to(VECTORS)) for path in VECTORS.rglob("*") if path.is_file()}
     assert there == listed
+
+
+def names_within(value: object) -> set[str]:
+    """Return the names of members, at any level."""
+    if isinstance(value, dict):
+        return value.keys() | set().union(*map(names_within, value.values()))
+    return set().union(*map(names_within, value)) if isinstance(value, list) else set()
+
+
+def test_the_readme_names_every_field_of_the_manifest() -> None:
+    readme = (VECTORS / "README.md").read_text("utf-8")
+    table = {name for line in readme.splitlines() if line.startswith("| `") for name in line.split("|")[1].split("`")}
+    assert names_within(MANIFEST) - table == set()
+    for policy in ({"trust": "x"}, {"keys": ["x"]}):
+        assert any(names_within(case.policy) == policy.keys() for case in CASES)
+
+
+def test_padded_cases_stand_on_both_sides_of_each_limit() -> None:
+    sizes = {case.name: case.path.stat().st_size + case.padding["count"] for case in PADDED}
+    for accepted, refused in (
+        ("valid/size-event-0", "invalid/canonical--size-event-0"),
+        ("valid/size-event", "invalid/canonical--size-event"),
+        ("valid/size-closing", "invalid/canonical--size-closing"),
+        ("invalid/sealed--size-torn-event-0", "invalid/canonical--size-torn-event-0"),
+        ("invalid/sealed--size-torn-event", "invalid/canonical--size-torn-event"),
+        ("invalid/sealed--size-torn-closing", "invalid/canonical--size-torn-closing"),
+    ):
+        assert sizes[accepted] + 1 == sizes[refused]
+    assert sizes["invalid/read--size-file"] == 2**30 + 1
+    assert all(case.path.stat().st_size < 4096 for case in PADDED)
 
 
 def test_names_say_what_is_expected() -> None:

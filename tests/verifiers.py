@@ -15,10 +15,13 @@ TOOLS: Final = Path(__file__).parent.parent / "tools"
 VECTORS: Final = Path(__file__).parent / "vectors"
 sys.path.insert(0, str(TOOLS))  # where a program finds the file beside it
 
-import vectors as generator  # noqa: E402 - found only now
+import conformance  # noqa: E402 - found only now
+import vectors as generator  # noqa: E402 - as above
 import verify_record as tool  # noqa: E402 - as above
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from hearth_records.verify import VerificationReport
 
 __all__ = [
@@ -102,8 +105,12 @@ class Case(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The record file."""
+        """The record file, without its padding."""
         return VECTORS / str(self.members["file"])
+
+    def on_disk(self) -> AbstractContextManager[str]:
+        """Give the record file as it is to be judged, with its padding."""
+        return conformance.Case(self.members, VECTORS).on_disk()
 
     def library_policy(self) -> TrustPolicy | None:
         """Return the policy as the library reads it. Raises `TrustError`."""

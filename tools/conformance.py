@@ -13,20 +13,23 @@
 asks for it; `{file}` becomes the record file. Exit codes have to be those of FORMAT.md §8. A verifier that prints a
 report `hearth-verification/1` (§11) on standard output is held to it: verdict and every check. With `--json` it has to
 print one. With `--strict` also codes, places and warnings have to be those of the manifest, as far as it names them.
+What stands in the corpus is told in `tests/vectors/README.md`.
 
 A verifier without some algorithm (§5) is right when it does not run those signatures and trusts nothing that needs
 them: `--without ml-dsa-44`.
 
 The batch protocol spares a process a case: each line of standard input is a JSON array, the arguments of a command
 line (`["--no-trust","--format","json","a.record.json"]`); each is answered by one line of standard output, the JSON
-report, or `{"exit_code":N}` when there is none.
+report, or `{"exit_code":N}` when there is none. As many processes are started as cases are judged at the same time.
 
 Mutated files (`mutate.py`) have no expected outcome. All verifiers have to agree on each: exit code and every check;
 with `--strict`, where the shape is right, on the rest of the report, too, but for codes, places, reasons and names.
 
+Exit codes:
+
     0   no disagreement
-    1   a disagreement
-    2   wrong usage, or a verifier that cannot be started
+    1   a disagreement; no answer, and a report of another shape, are one, too
+    2   wrong usage, a verifier that cannot be started, or a corpus that cannot be read
 """
 
 from __future__ import annotations
@@ -36,7 +39,6 @@ import contextlib
 import io
 import itertools
 import json
-import math
 import os
 import queue
 import select
@@ -49,24 +51,77 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 TOOLS: Final = Path(__file__).resolve().parent
 CORPUS: Final = TOOLS.parent / "tests" / "vectors"
+CORPUS_FORMAT: Final = "hearth-vectors/1"
 FORMAT: Final = "hearth-verification/1"
 VERDICTS: Final = {0: "verified", 1: "altered", 3: "unreadable", 4: "untrusted", 5: "incomplete", 70: "error"}
 DISAGREE, USAGE = 1, 2
 UNTRUSTED: Final = 4
 MAX_SHOWN: Final = 40  # disagreements in full; the summary counts all
+MAX_TIMEOUT: Final = 86_400.0  # seconds
 
 Json = dict[str, Any]
+Shape = type | UnionType | dict[str, "Shape"] | list["Shape"] | tuple["Shape", ...]
 
 
 class CannotRunError(Exception):
     """A verifier that cannot be started, or a corpus that cannot be read (exit 2)."""
+
+
+# ---- Shapes --------------------------------------------------------------------------------------
+
+# What is looked at; other members may stand beside it.
+EVIDENCE: Final[Shape] = {"authority": str | None, "status": str, "time": str | None, "type": str}
+CHECK: Final[Shape] = {"check": str, "code": str | None, "pointer": str | None, "seq": int | None, "status": str}
+RESULT: Final[Shape] = {
+    "checks": [CHECK],
+    "evidence": [EVIDENCE],
+    "exit_code": int,
+    "signers": [{"evidence": [EVIDENCE]}],
+    "verdict": str,
+    "warnings": [{"code": str, "count": int, "seq": int | None}],
+}
+REPORT: Final[Shape] = {"exit_code": int, "results": [RESULT]}
+CASE: Final[Shape] = {
+    "allow_reformatted": bool,
+    "check": str | None,
+    "checks": dict | None,
+    "code": str | None,
+    "exit_code": int,
+    "file": str,
+    "kind": str,
+    "name": str,
+    "padding": (NoneType, {"byte": int, "count": int, "offset": int}),
+    "pointer": str | None,
+    "policy": (NoneType, {"trust": str}, {"keys": [str]}),
+    "seq": int | None,
+    "warnings": (NoneType, [str]),
+}
+MANIFEST: Final[Shape] = {"cases": [CASE], "now": str}
+
+
+def misfit(value: object, shape: Shape, place: str = "") -> str | None:
+    """Return the place of what is not of a shape, as a JSON pointer, or null when all is.
+
+    A shape is a type; the shapes of members that an object has to have; in a list, the shape of every item; or, in a
+    tuple, shapes of which one has to fit.
+    """
+    if isinstance(shape, tuple):
+        return None if any(misfit(value, one) is None for one in shape) else place
+    if isinstance(shape, dict) and isinstance(value, dict):
+        found = (misfit(value.get(name, ...), inner, f"{place}/{name}") for name, inner in shape.items())
+    elif isinstance(shape, list) and isinstance(value, list):
+        found = (misfit(item, shape[0], f"{place}/{n}") for n, item in enumerate(value))
+    else:
+        return None if isinstance(shape, (type, UnionType)) and isinstance(value, shape) else place
+    return next((fault for fault in found if fault is not None), None)
 
 
 # ---- What a verifier says ------------------------------------------------------------------------
@@ -111,25 +166,27 @@ class Verifier(Protocol):
         """End whatever runs."""
 
 
-def outcome_of(exit_code: int | None, output: bytes) -> Outcome:
+def outcome_of(exit_code: int, output: bytes) -> Outcome:
     """Return an outcome out of an exit code and what was printed, a report or not."""
-    try:
-        report = json.loads(output)
-        if report["format"] != FORMAT:
-            return Outcome(exit_code, None)
-    except (ValueError, TypeError, LookupError, RecursionError):
+    report = parsed(output)
+    if not isinstance(report, dict) or report.get("format") != FORMAT:
         return Outcome(exit_code, None)
-    try:
-        (result,) = report["results"]
-        outcome = Outcome(int(report["exit_code"]) if exit_code is None else exit_code, result)
-        complete = len(outcome.checks or ()) == 11 and isinstance(result["warnings"], list)  # noqa: PLR2004 - §8
-    except (ValueError, TypeError, LookupError):
-        complete = False
-    if not complete:
-        return Outcome(exit_code, None, "a report of another shape")
-    if not outcome.exit_code == report["exit_code"] == result["exit_code"]:
+    if (place := misfit(report, REPORT)) is not None:
+        return Outcome(exit_code, None, f"a report of another shape: {place}")
+    results = report["results"]
+    if len(results) != 1 or len({check["check"] for check in results[0]["checks"]}) != 11:  # noqa: PLR2004 - §8
+        return Outcome(exit_code, None, "a report of another shape: not one result with eleven checks")
+    if not exit_code == report["exit_code"] == results[0]["exit_code"]:
         return Outcome(exit_code, None, "exit code and report differ")
-    return outcome
+    return Outcome(exit_code, results[0])
+
+
+def parsed(output: bytes) -> object:
+    """Return the JSON that was printed; null when it is none."""
+    try:
+        return json.loads(output)
+    except (ValueError, RecursionError):
+        return None
 
 
 class Command:
@@ -167,6 +224,8 @@ class Batch:
 
     def __init__(self, name: str, command: Sequence[str], timeout: float, without: Sequence[str] = ()) -> None:
         """Take the command of a program that speaks the batch protocol."""
+        if not command:
+            raise CannotRunError("a verifier needs a command")
         self.name = name
         self.without = without
         self._command = command
@@ -188,11 +247,10 @@ class Batch:
             process.kill()
             return Outcome(None, None, "time limit" if isinstance(error, TimeoutError) else "no answer")
         self._idle.put(process)
-        try:
-            exit_code = int(json.loads(answer)["exit_code"])
-        except (ValueError, TypeError, LookupError, RecursionError):
+        report: Any = parsed(answer)
+        if misfit(report, {"exit_code": int}) is not None:
             return Outcome(None, None, "an answer of another shape")
-        return outcome_of(exit_code, answer)
+        return outcome_of(report["exit_code"], answer)
 
     def _start(self) -> subprocess.Popen[bytes]:
         try:
@@ -284,8 +342,20 @@ class Case(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The record file."""
+        """The record file, without its padding."""
         return str(self.corpus / self.members["file"])
+
+    @contextlib.contextmanager
+    def on_disk(self) -> Iterator[str]:
+        """Give the record file as it is to be judged: with its padding, which is there for that long only."""
+        padding = self.members["padding"]
+        if padding is None:
+            yield self.file
+            return
+        with tempfile.TemporaryDirectory(prefix="conformance.") as directory:
+            path = Path(directory, "padded.record.json")
+            write_padded(path, Path(self.file).read_bytes(), **padding)
+            yield str(path)
 
     @property
     def policy_files(self) -> list[Path]:
@@ -316,13 +386,32 @@ class Case(NamedTuple):
         return isinstance(expires, str) and min(one, other) < expires <= max(one, other)
 
 
+def write_padded(path: Path, data: bytes, *, byte: int, count: int, offset: int) -> None:
+    """Write a file with copies of a byte put in at an offset."""
+    with path.open("wb") as file:
+        file.write(data[:offset])
+        if byte:
+            file.write(bytes([byte]) * count)
+        else:
+            file.seek(count, os.SEEK_CUR)  # a hole: it reads as zeros, and takes no space
+        file.write(data[offset:])
+        file.truncate()
+
+
 def read_corpus(directory: Path) -> tuple[list[Case], str]:
     """Return the cases of a corpus, and the time for which they are right."""
+    path = directory / "manifest.json"
     try:
-        manifest = json.loads((directory / "manifest.json").read_bytes())
-        return [Case(members, directory) for members in manifest["cases"]], str(manifest["now"])
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        raise CannotRunError(f"{directory}: no corpus: {error}") from None
+        manifest = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CannotRunError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise CannotRunError(f"{path}: no JSON: {error}") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != CORPUS_FORMAT:
+        raise CannotRunError(f"{path}: not of the format {CORPUS_FORMAT}")
+    if (place := misfit(manifest, MANIFEST)) is not None:
+        raise CannotRunError(f"{path}: {place} is missing, or of another type than the README there says")
+    return [Case(members, directory) for members in manifest["cases"]], manifest["now"]
 
 
 def is_near(pointer: object, place: str) -> bool:
@@ -392,7 +481,8 @@ def run_vectors(verifier: Verifier, cases: Sequence[Case], now: str, args: argpa
     start = time.monotonic()
 
     def row(case: Case) -> Row | None:
-        outcome = verifier.judge(case.words(), case.file)
+        with case.on_disk() as file:
+            outcome = verifier.judge(case.words(), file)
         wrong = differences(case, outcome, without=verifier.without, strict=args.strict, report=args.json)
         return Row(case.name, expected_of(case), outcome.shown(), "; ".join(wrong)) if wrong else None
 
@@ -409,7 +499,8 @@ def print_table(rows: Sequence[Row]) -> None:
     """Print disagreements as a table."""
     if not rows:
         return
-    table = [Row("case", "expected", "found", "details"), *rows[:MAX_SHOWN]]
+    told = [Row(*(cell.encode("unicode_escape").decode() for cell in row)) for row in rows[:MAX_SHOWN]]
+    table = [Row("case", "expected", "found", "details"), *told]
     widths = [max(len(cells) for cells in column) for column in itertools.islice(zip(*table, strict=True), 3)]
     for line in table:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line.details]))
@@ -473,6 +564,8 @@ def run_mutations(verifiers: Sequence[Verifier], args: argparse.Namespace) -> li
 
     without = [algorithm for verifier in verifiers for algorithm in verifier.without]
     mutator = mutate.Mutator(args.corpus, without)
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     codes: dict[str, int] = {}
     lock = threading.Lock()
@@ -504,7 +597,7 @@ def run_mutations(verifiers: Sequence[Verifier], args: argparse.Namespace) -> li
     print_table(rows)
     names = ", ".join(verifier.name for verifier in verifiers)
     for shown, number in sorted(codes.items(), key=lambda item: -item[1]):
-        print(f"{number:8}  {shown}")
+        print(f"{number:8}  {shown.encode('unicode_escape').decode()}")
     took = time.monotonic() - start
     print(f"{names}: {len(indexes)} mutants of seed {args.seed}, {len(rows)} disagreements, {took:.0f} s")
     return rows
@@ -515,25 +608,30 @@ def run_mutations(verifiers: Sequence[Verifier], args: argparse.Namespace) -> li
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="conformance.py", description="Run verifiers over the test vectors.")
-    parser.add_argument("--verifier", action="append", default=[], metavar="'COMMAND {policy} {file}'")
-    parser.add_argument("--batch", action="append", default=[], metavar="COMMAND", help="a verifier for many files")
+    parser = argparse.ArgumentParser(
+        prog="conformance.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command = "'COMMAND {policy} {file}'"
+    parser.add_argument("--verifier", action="append", default=[], metavar=command, help="one for a file; repeatable")
+    parser.add_argument("--batch", action="append", default=[], metavar="COMMAND", help="one for many; repeatable")
     parser.add_argument("--without", action="append", default=[], metavar="ALGORITHM", help="that these do not have")
     parser.add_argument("--json", action="store_true", help="a report has to be printed for each file")
     parser.add_argument("--strict", action="store_true", help="compare what the specification leaves free, too")
-    parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIRECTORY")
+    parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIRECTORY", help="where the manifest is")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="one case of N")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cases at the same time (default: 2)")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="a case (default: 60)")
     parser.add_argument("--mutations", type=int, default=0, metavar="N", help="compare verifiers on mutated files")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of the mutants (default: 1)")
     parser.add_argument("--first", type=int, default=0, metavar="INDEX", help="the first mutant (default: 0)")
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep mutants on which verifiers differ")
     parser.add_argument("--serve", choices=("verify-record", "verify_record.py"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.jobs < 1 or args.every < 1 or args.mutations < 0 or not 0 < args.timeout < math.inf:
-        parser.error("--jobs, --every and --timeout are above 0, --mutations is not below")
+    if args.jobs < 1 or args.every < 1 or args.mutations < 0:
+        parser.error("--jobs and --every are above 0, --mutations is not below")
+    if not 0 < args.timeout <= MAX_TIMEOUT:
+        parser.error("--timeout is above 0 and at most a day")
     return args
 
 
@@ -547,15 +645,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         verifiers += [Command(template, args.timeout, args.without) for template in args.verifier]
         verifiers += [Batch(command, shlex.split(command), args.timeout, args.without) for command in args.batch]
         verifiers = verifiers or project_verifiers(args.timeout)
+        cases, now = read_corpus(args.corpus)
         if args.mutations:
             return DISAGREE if run_mutations(verifiers, args) else 0
-        cases, now = read_corpus(args.corpus)
         chosen = [case for case in cases if args.only in case.name][:: args.every]
         if not chosen:
-            raise CannotRunError(f"no case is named like {args.only}")
+            raise CannotRunError(f"{args.corpus}: no case has {args.only!r} in its name")
         rows = [run_vectors(verifier, chosen, now, args) for verifier in verifiers]
     except (CannotRunError, ValueError) as error:  # shlex raises ValueError for a quotation that does not end
         print(f"conformance.py: error: {error}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"conformance.py: error: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return USAGE
     finally:
         for verifier in verifiers:

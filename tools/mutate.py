@@ -506,7 +506,7 @@ class Mutator:
         self._pools: dict[str, list[bytes]] = {}
         self._events: list[Any] = []
         for case in json.loads((corpus / "manifest.json").read_bytes())["cases"]:
-            if case["kind"] != "file":
+            if case["kind"] != "file" or case["padding"] is not None:
                 continue
             policy = case["policy"] or {}
             trust = (corpus / policy["trust"]).read_bytes() if "trust" in policy else None
@@ -524,6 +524,8 @@ class Mutator:
             self._valid += [base] if case["exit_code"] == 0 else []
             if trust is not None and trust not in self._policies:
                 self._policies.append(trust)
+        if not self._valid or not self._policies:
+            raise ValueError(f"{corpus}: there is nothing to make mutants of")
         self._collect()
 
     def _collect(self) -> None:

@@ -8,19 +8,7 @@
     vectors.py           write every file and the manifest, and remove what is not listed
     vectors.py --check   exit 1, naming the files, when anything differs or an unlisted file stands there
 
-A verifier in any language is right when it finds for every case of `manifest.json` what stands there:
-
-    name      "valid/…", "invalid/<the check that decides>--<what>", or "policy--<what>" for a policy that is refused
-    file      the record file, beside the manifest; `kind` is "file", "directory" or "missing"
-    policy    {"trust": a policy file} or {"keys": [PEM files]}, or null for none
-    allow_reformatted
-    checks    each check of §8: pass, fail or not_run; null when the policy is refused
-    check     the one that decides, null when all that was asked for passed
-    code      of that check, where the specification names one
-    seq       the position of the event that it is about
-    pointer   the place in the record, or in the refused policy: a verifier names it, or one above or below it
-    warnings  the codes of all warnings; null where the lifecycle fails
-    exit_code, verdict, why
+What stands in it, and when a verifier is right, is told in `tests/vectors/README.md`.
 
 Everything is fixed: keys come from constant seeds, times are constants, nothing is random. ML-DSA-44 signatures
 are the exception, since their signing is not deterministic: they are kept in `signatures.json`. So are the responses
@@ -66,6 +54,7 @@ EXAMPLE_KEY: Final = DIRECTORY.parent.parent / "keys_example" / "example.pub.pem
 MANIFEST: Final = "manifest.json"
 SIGNATURES: Final = "signatures.json"
 TIMESTAMPS: Final = "timestamps.json"
+README: Final = "README.md"  # written by hand
 KEPT: Final = {
     # made by another implementation, whose private key nobody has
     "valid/another-implementation.json": "2ecad5dffd49f08b9d0fb71799f8fa8a40a2c195a9cd1e5da90eb14cefd6a992",
@@ -685,6 +674,7 @@ class Corpus:
         allow_reformatted: bool = False,
         demanded: bool = False,
         kind: str = "file",
+        padding: Json | None = None,
     ) -> None:
         """Take a case: which checks fail or do not run follows §8, but for what `fails` and `not_run` name."""
         checks = statuses(fails, not_run, has_policy=policy is not None, demanded=demanded)
@@ -705,6 +695,7 @@ class Corpus:
                 "file": f"{name}.json",
                 "kind": kind,
                 "name": name,
+                "padding": padding,
                 "pointer": pointer,
                 "policy": self._policy(policy),
                 "seq": seq,
@@ -735,6 +726,7 @@ class Corpus:
                 "file": "valid/minimal.json",
                 "kind": "file",
                 "name": f"policy--{what}",
+                "padding": None,
                 "pointer": pointer,
                 "policy": policy,
                 "seq": None,
@@ -2848,6 +2840,113 @@ def add_refused_policies(corpus: Corpus) -> None:
     )
 
 
+# ---- Cases: sizes --------------------------------------------------------------------------------
+
+FIRST_EVENT, EVENT, CLOSING, FILE = 16 * 2**20, 2**20, 64 * 2**20, 2**30
+Padded = tuple[bytes, Json]
+
+
+def add_sizes(corpus: Corpus) -> None:
+    """§1: lines of the largest size that is accepted, and of one byte more; a file that is too large.
+
+    But for its size all is right with each line, so that a verifier without the limit finds nothing wrong.
+    """
+    too_large: Json = {"fails": ["canonical"], "code": "too-large"}
+    for what, n, limit in (("event-0", 0, FIRST_EVENT), ("event", 2, EVENT)):
+        data, padding = with_large_event(n, limit)
+        corpus.case(f"size-{what}", data, f"an event of {limit:,} bytes", padding=padding)
+        data, padding = with_large_event(n, limit + 1)
+        why = "one byte more than this event may have"
+        corpus.case(f"canonical--size-{what}", data, why, seq=n, padding=padding, **too_large)
+    checked = ["evidence-not-checked"]
+    data, padding = with_large_closing(CLOSING)
+    corpus.case("size-closing", data, f"a closing line of {CLOSING:,} bytes", warnings=checked, padding=padding)
+    data, padding = with_large_closing(CLOSING + 1)
+    why = "one byte more than a closing line may have"
+    corpus.case("canonical--size-closing", data, why, padding=padding, **too_large)
+    data = sealed(small())
+    padding = {"byte": 0, "count": FILE + 1 - len(data), "offset": len(data)}
+    why = f"{FILE + 1:,} bytes, one more than a file may have"
+    corpus.case("read--size-file", data, why, fails=["read"], code="too-large", padding=padding)
+
+
+def add_sizes_of_tails(corpus: Corpus) -> None:
+    """§7: torn tails, which may be as large as the line that they might have become."""
+    first = journal(linked([start()]))
+    table: list[tuple[str, bytes, int, list[str]]] = [
+        ("event-0", OPENING, FIRST_EVENT, ["chain", "lifecycle"]),
+        ("event", first + b",", EVENT, []),
+        ("closing", first + b"]", CLOSING - 1, []),
+    ]
+    for what, data, limit, not_run in table:
+        padding = {"byte": ord("x"), "count": limit, "offset": len(data)}
+        torn: Json = {"fails": ["sealed"], "not_run": not_run, "warnings": ["torn-tail"]}
+        corpus.case(f"sealed--size-torn-{what}", data, "as large as this line may be", padding=padding, **torn)
+        padding = padding | {"count": limit + 1}
+        why = "one byte more than this line may have"
+        too_large: Json = {"fails": ["canonical"], "code": "too-large"}
+        corpus.case(f"canonical--size-torn-{what}", data, why, padding=padding, **too_large)
+
+
+def add_sizes_of_disclosed(corpus: Corpus) -> None:
+    """§6: events whose size is that with what is disclosed of them."""
+    for what, n, limit in (("event-0", 0, FIRST_EVENT), ("event", 2, EVENT)):
+        data, padding = with_large_disclosure(n, limit)
+        corpus.case(f"size-disclosed-{what}", data, f"an event of {limit:,} bytes, as disclosed", padding=padding)
+        data, padding = with_large_disclosure(n, limit + 1)
+        why = "as disclosed, one byte more than this event may have"
+        corpus.case(f"disclosures--size-{what}", data, why, fails=["disclosures"], seq=n, padding=padding)
+
+
+def without(data: bytes, run: str) -> Padded:
+    """Return a file without a run of one character, and the padding that puts the run in again."""
+    offset = data.index(run.encode())
+    return data[:offset] + data[offset + len(run) :], {"byte": ord(run[0]), "count": len(run), "offset": offset}
+
+
+def with_details(n: int, details: Json) -> list[Json]:
+    """Return a small record with details in event `n`."""
+    events = small()
+    events[n] |= {"details": details}
+    return events
+
+
+def room(n: int, name: str, size: int) -> int:
+    """Return how long a text of this name may be in the details of event `n`, for the event to be of a size."""
+    return size - len(linked(with_details(n, {name: ""}))[n])
+
+
+def with_large_event(n: int, size: int) -> Padded:
+    """Return a record whose event `n` is of a size."""
+    text = "x" * room(n, "text", size)
+    return without(sealed(with_details(n, {"text": text})), text)
+
+
+def with_large_disclosure(n: int, size: int) -> Padded:
+    """Return a record whose event `n` is of a size when what is disclosed stands in it.
+
+    In base64url three of `U` are four of `V`: before them stand, brackets and quotes included, a multiple of three.
+    """
+    name = "text-0"
+    length = room(n, name, size)
+    text = disclosure(name, "U" * length)
+    data = sealed(with_details(n, holding(digest_of(text))), disclosures=[text])
+    return without(data, "V" * (length // 3 * 4))
+
+
+def with_large_closing(size: int) -> Padded:
+    """Return a record whose closing line is of a size: for the most part evidence, in base64."""
+    events = small()
+    lines = linked(events)
+
+    def closing(data: str, kind: str) -> bytes:
+        return closing_of(events, lines, closing=[("/seal/evidence/-", {"data": data, "type": kind})])
+
+    blocks, rest = divmod(size - len(closing("", "later")), 4)
+    data = "A" * (4 * blocks)
+    return without(framed(lines, closing(data, "later" + "r" * rest)), data)
+
+
 # ---- Writing -------------------------------------------------------------------------------------
 
 
@@ -2860,6 +2959,7 @@ def build() -> Corpus:
     malformed = (add_read, add_frame, add_reformatted, add_profile, add_profile_typed)
     shapes = (add_versions, add_scalars, add_event_shapes, add_closing_shapes)
     wrong = (add_chain, add_lifecycle, add_disclosures, add_sealed, add_head)
+    sizes = (add_sizes, add_sizes_of_tails, add_sizes_of_disclosed)
     untrusted = (
         add_signature,
         add_signatures,
@@ -2871,7 +2971,7 @@ def build() -> Corpus:
         add_refused_keys,
         add_refused_policies,
     )
-    for add in concat(valid, more, malformed, shapes, wrong, untrusted):
+    for add in concat(valid, more, malformed, shapes, wrong, sizes, untrusted):
         add(corpus)
     names = [case["name"] for case in corpus.cases]
     if doubled := {name for name in names if names.count(name) > 1}:
@@ -2888,7 +2988,7 @@ def build() -> Corpus:
 def difference(corpus: Corpus) -> list[str]:
     """Return what differs between the corpus in memory and the directory."""
     found = {str(path.relative_to(DIRECTORY)) for path in DIRECTORY.rglob("*") if not path.is_dir()}
-    wrong = [f"unlisted: {name}" for name in found - corpus.files.keys() - KEPT.keys()]
+    wrong = [f"unlisted: {name}" for name in found - corpus.files.keys() - KEPT.keys() - {README}]
     for name, data in corpus.files.items():
         path = DIRECTORY / name
         if name not in found:

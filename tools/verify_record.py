@@ -1636,9 +1636,11 @@ def read_file(name: str, limit: int) -> bytes:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.dup(0) if name == "-" else os.open(name, flags), "rb") as stream:
-            regular = name == "-" or stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-            must(regular, "unreadable", "it is not a regular file")
             chunks, left = [], limit + 1
+            if name != "-":
+                found = os.fstat(stream.fileno())
+                must(stat.S_ISREG(found.st_mode), "unreadable", "it is not a regular file")
+                left = 0 if found.st_size > limit else left  # too large: nothing of it is read
             while left and (chunk := stream.read(min(left, 2**20))):
                 chunks.append(chunk)
                 left -= len(chunk)
