@@ -560,6 +560,15 @@ def test_a_file_that_was_cut_in_its_opening_line_is_told_from_another_file() -> 
     assert hints == [True, True, False, False]
 
 
+def test_events_that_are_larger_together_than_one_may_be_are_as_good() -> None:
+    for details in (b'{"_sd":["%b"]}' % (b"A" * 43), b'{"a":1}'):
+        lines = [GOLDEN_LINES[0], with_details(details)]
+        longest = max(map(len, lines))
+        decoded = decode_events(lines, 0, Limits(first_event=longest, event=longest))
+        assert decoded[:2] == decode_events(lines)[:2]
+        assert decoded.hold_digests or details == b'{"a":1}'
+
+
 def test_the_default_limits_of_events() -> None:
     room = 2**20 - len(with_details(b'{"a":""}'))
     fits = with_details(b'{"a":"' + b"x" * room + b'"}')

@@ -113,7 +113,9 @@ def test_the_execution_is_named_when_a_later_event_cannot_be_read() -> None:
     assert (report.chain_head, report.events, report.disclosures) == (None, None, ())
 
 
-def test_the_digest_of_a_file_is_that_of_all_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", [10, MIB])
+def test_the_digest_of_a_file_is_that_of_all_of_it(held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_MAX_HELD", held)  # a longer file is not held to find out more, but read to its end
     path = tmp_path / "r.json"
     for data in (SMALL, SMALL[1:], SMALL + SMALL, b"x" * 5000, b""):
         path.write_bytes(data)
