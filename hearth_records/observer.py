@@ -241,7 +241,7 @@ class ExecutionObserver:
                 "change_ref": None if change_ref is None else self._text("change_ref", change_ref),
                 "links": tuple(links),
                 "series": series,
-                "origin": recordable.with_texts(origin or default_origin()),
+                "origin": recordable.with_texts(origin) if origin is not None else default_origin(),
                 "security_snapshot": SecuritySnapshot.from_kernel(kernel, "Pre-execution"),
             }
             self._record(ExecutionStarted, members, details, boundary=True)
