@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
 
 from hearth_records.canonical import encode_file
+from hearth_records.errors import HearthRecordsError
 from hearth_records.kernel import HearthKernel
 from hearth_records.keys import LocalSigner, private_key_to_pem, public_key
 from hearth_records.model import Origin, Plan, PlanStep, RollbackHint, SideEffect, SideEffectCategory
@@ -27,7 +28,6 @@ from hearth_records.trust import TrustPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from hearth_records.errors import HearthRecordsError
     from hearth_records.kernel import SecurityKernel
     from hearth_records.keys import Signer
     from hearth_records.model import ExecutionRecord, SealedRecord
@@ -180,6 +180,15 @@ def needs_node_package(name: str) -> str:
 def lacks_privilege(what: str) -> NoReturn:
     """Skip a test, also where `CI` is set: the kernel does not let this user do what it needs."""
     pytest.skip(f"NOT TESTED, the kernel does not allow it here: {what}")
+
+
+def refusal(decode: Callable[[bytes], object], data: bytes) -> str | None:
+    """Return the code with which `decode` refuses `data`, or None."""
+    try:
+        decode(data)
+    except HearthRecordsError as error:
+        return error.code
+    return None
 
 
 def facts(error: HearthRecordsError) -> tuple[str, int | None, str | None]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from helpers import json_events, policy_for, signer, standard_sealed
+from helpers import json_events, policy_for, refusal, signer, standard_sealed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -23,7 +23,7 @@ from referencing.exceptions import Unresolvable
 
 from hearth_records import documents
 from hearth_records.canonical import decode_closing, decode_event, decode_plan
-from hearth_records.errors import FormatError, HearthRecordsError
+from hearth_records.errors import FormatError
 from hearth_records.model import MAX_TEXT
 from hearth_records.profile import MAX_INTEGER
 from hearth_records.rollback import RollbackPlanner
@@ -471,15 +471,6 @@ def bent(node: Value) -> st.SearchStrategy[Value]:
 
 def canonical(value: Value) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def refusal(decode: Callable[[bytes], object], data: bytes) -> str | None:
-    """Return the code with which `decode` refuses `data`, or None."""
-    try:
-        decode(data)
-    except HearthRecordsError as error:
-        return error.code
-    return None
 
 
 def decode_closing_of(data: bytes) -> object:
